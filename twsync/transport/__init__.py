@@ -1,0 +1,1 @@
+"""Where twsync meets Twisted: TLS contexts and pinning, SIP over TLS, the data channel."""
