@@ -1,0 +1,125 @@
+#include "blocktable.h"
+
+#include <stdlib.h>
+
+#include "xxh64.h"
+
+enum {
+    BITMAP_MIN_BITS = 16,  /* 8 KiB */
+    BITMAP_MAX_BITS = 23,  /* 1 MiB each: beyond a second-level cache a larger one costs more than it spares */
+    BITMAP_BITS_PER_BLOCK = 6, /* log2: with 64 bits for each block each bitmap lets one offset in 64 through in vain */
+    BUCKET_MIN_BITS = 4,
+    BUCKET_MAX_BITS = 22
+};
+
+static int bits_for(uint32_t count, int more, int least, int most) {
+    int bits = more;
+    while (bits < most && (1ull << (bits - more)) < count) bits++;
+    return bits < least ? least : bits > most ? most : bits;
+}
+
+/* Stable radix sort by key, three passes of eleven bits. `spare` is as long as `entry`; the result is in one of the two, which is returned. */
+static twd_entry *sorted(twd_entry *entry, twd_entry *spare, uint32_t count) {
+    for (int shift = 0; shift < 33; shift += 11) {
+        uint32_t at[2048] = {0}, sum = 0;
+        for (uint32_t i = 0; i < count; i++) at[entry[i].key >> shift & 2047]++;
+        for (int d = 0; d < 2048; d++) {
+            uint32_t n = at[d];
+            at[d] = sum;
+            sum += n;
+        }
+        for (uint32_t i = 0; i < count; i++) spare[at[entry[i].key >> shift & 2047]++] = entry[i];
+        twd_entry *swap = entry;
+        entry = spare;
+        spare = swap;
+    }
+    return entry;
+}
+
+/* Drops equal blocks and what is above TWD_MAX_CANDIDATES for one key; returns how many are left. */
+static uint32_t thinned(twd_entry *entry, uint32_t count, const uint64_t *strong) {
+    uint32_t kept = 0, group = 0; /* group: first kept entry with the present key */
+    for (uint32_t i = 0; i < count; i++) {
+        if (kept == group || entry[group].key != entry[i].key) group = kept;
+        if (kept - group == TWD_MAX_CANDIDATES) continue;
+        uint32_t j = group;
+        while (j < kept && strong[entry[j].block] != strong[entry[i].block]) j++;
+        if (j == kept) entry[kept++] = entry[i];
+    }
+    return kept;
+}
+
+static twd_result fill(twd_table *t, const uint8_t *blocks, uint32_t total) {
+    twd_entry *work = malloc(((size_t)t->full + 1) * sizeof *work), *spare = malloc(((size_t)t->full + 1) * sizeof *spare);
+    t->strong = malloc(((size_t)total + 1) * sizeof *t->strong);
+    int bitmap_bits = bits_for(t->full, BITMAP_BITS_PER_BLOCK, BITMAP_MIN_BITS, BITMAP_MAX_BITS);
+    int bucket_bits = bits_for(t->full, 1, BUCKET_MIN_BITS, BUCKET_MAX_BITS);
+    t->bitmap_shift = 32 - bitmap_bits;
+    t->bucket_shift = 32 - bucket_bits;
+    t->bitmap = calloc((size_t)1 << (bitmap_bits - 6), sizeof *t->bitmap);
+    t->second = calloc((size_t)1 << (bitmap_bits - 6), sizeof *t->second);
+    t->bucket = malloc((((size_t)1 << bucket_bits) + 1) * sizeof *t->bucket);
+    if (!work || !spare || !t->strong || !t->bitmap || !t->second || !t->bucket) {
+        free(work);
+        free(spare);
+        return TWD_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < total; i++, blocks += TWD_BLOCK) {
+        t->strong[i] = twd_get64(blocks + 4);
+        if (i < t->full) {
+            work[i].key = twd_key(twd_get32(blocks));
+            work[i].block = i;
+        }
+    }
+    t->entry = sorted(work, spare, t->full);
+    free(t->entry == work ? spare : work);
+    t->count = thinned(t->entry, t->full, t->strong);
+    uint32_t next = 0;
+    for (uint32_t k = 0; k <= (1u << bucket_bits); k++) {
+        while (next < t->count && t->entry[next].key >> t->bucket_shift < k) next++;
+        t->bucket[k] = next;
+    }
+    for (uint32_t i = 0; i < t->count; i++) {
+        uint32_t key = t->entry[i].key, bit = key >> t->bitmap_shift, other = twd_second_key(key) >> t->bitmap_shift;
+        t->bitmap[bit >> 6] |= (uint64_t)1 << (bit & 63);
+        t->second[other >> 6] |= (uint64_t)1 << (other & 63);
+    }
+    return TWD_DONE;
+}
+
+twd_result twd_table_new(const uint8_t *signature, size_t length, twd_table **table) {
+    *table = NULL;
+    if (length > TWD_MAX_SIGNATURE || length < TWD_SIGNATURE_HEADER + TWD_SIGNATURE_TRAILER) return TWD_CORRUPT;
+    size_t body = length - TWD_SIGNATURE_HEADER - TWD_SIGNATURE_TRAILER;
+    const uint8_t *trailer = signature + length - TWD_SIGNATURE_TRAILER;
+    uint32_t block_length = twd_get32(signature + 8), total = twd_get32(trailer + 12);
+    uint64_t old_length = twd_get64(trailer + 4);
+    if (memcmp(signature, TWD_SIGNATURE_MAGIC, TWD_MAGIC_BYTES) || memcmp(trailer, TWD_SIGNATURE_END, 4)) return TWD_CORRUPT;
+    if (!block_length || block_length > TWD_MAX_BLOCK_LENGTH) return TWD_CORRUPT;
+    if (body % TWD_BLOCK || total != body / TWD_BLOCK || old_length > INT64_MAX) return TWD_CORRUPT;
+    if (old_length / block_length + (old_length % block_length != 0) != total) return TWD_CORRUPT;
+    if (twd_xxh64(signature, length - 8, 0) != twd_get64(trailer + 16)) return TWD_CORRUPT;
+    twd_table *t = calloc(1, sizeof *t);
+    if (!t) return TWD_NO_MEMORY;
+    t->block_length = block_length;
+    t->seed = twd_get64(signature + 12);
+    t->length = old_length;
+    t->full = (uint32_t)(old_length / block_length);
+    t->short_length = (uint32_t)(old_length % block_length);
+    twd_result result = fill(t, signature + TWD_SIGNATURE_HEADER, total);
+    if (result == TWD_DONE)
+        *table = t;
+    else
+        twd_table_free(t);
+    return result;
+}
+
+void twd_table_free(twd_table *t) {
+    if (!t) return;
+    free(t->strong);
+    free(t->entry);
+    free(t->bucket);
+    free(t->bitmap);
+    free(t->second);
+    free(t);
+}

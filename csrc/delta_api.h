@@ -1,0 +1,83 @@
+/* The whole interface of the delta core. Only typedefs, constants and prototypes: this file is included by the C sources
+ * (through delta.h, which brings stdint.h) and given to cffi's cdef() as it stands.
+ *
+ * Jobs are pull-style. The caller owns all buffers: a step takes bytes from next_in, puts bytes to next_out, moves both on, and says
+ * why it stopped. Jobs do no I/O, have no globals, and may run in any thread, one thread at a time each.
+ */
+
+#define TWD_MAX_BLOCK_LENGTH 16777216
+#define TWD_MAX_SIGNATURE 16777216
+#define TWD_MAX_SIGNATURE_BLOCKS 1398097
+#define TWD_MAX_LITERAL 262144
+#define TWD_MAX_CANDIDATES 8
+#define TWD_CONFIRM_BYTES_PER_BYTE 16
+#define TWD_CONFIRM_SHARE_SHIFT 30
+#define TWD_CONFIRM_BURST_BLOCKS 256
+
+typedef enum {
+    TWD_DONE = 0,      /* the stream is complete */
+    TWD_MORE = 1,      /* all that can be done with this input is done: give more, or set last_in */
+    TWD_FULL = 2,      /* next_out is full */
+    TWD_LITERAL = 3,   /* after what is in the output buffer, the bytes run[0..run_length) belong to the output */
+    TWD_COPY = 4,      /* patch: the caller is to copy up to copy_length bytes from copy_offset of the old file */
+    TWD_CORRUPT = 5,   /* the input has not the format that it claims */
+    TWD_TOO_MANY = 6,  /* signature: more blocks than a signature may have */
+    TWD_NO_MEMORY = 7
+} twd_result;
+
+typedef struct {
+    const uint8_t *next_in;
+    size_t avail_in;
+    int last_in; /* nothing follows after avail_in */
+    uint8_t *next_out;
+    size_t avail_out;
+    const uint8_t *run; /* points into the input; good until the caller changes it */
+    size_t run_length;
+    uint64_t copy_offset;
+    uint64_t copy_length;
+} twd_buffers;
+
+uint64_t twd_xxh64(const uint8_t *data, size_t length, uint64_t seed);
+uint32_t twd_weaksum(const uint8_t *data, size_t length);
+
+/* Signature: input in any portions. NULL if there is no memory or the block length is out of bounds. */
+typedef struct twd_signature twd_signature;
+twd_signature *twd_signature_new(uint32_t block_length, uint64_t seed);
+void twd_signature_free(twd_signature *job);
+twd_result twd_signature_step(twd_signature *job, twd_buffers *buffers);
+
+/* The blocks of one signature, ready to be searched. Never changed after it was made: several searches may share it. */
+typedef struct twd_table twd_table;
+twd_result twd_table_new(const uint8_t *signature, size_t length, twd_table **table);
+void twd_table_free(twd_table *table);
+
+typedef struct {
+    uint64_t literal_bytes;
+    uint64_t matched_bytes;
+    uint64_t literals;
+    uint64_t copies;
+    uint64_t candidates;  /* offsets whose weak sum is one of the table's */
+    uint64_t compared;    /* strong sums compared */
+    uint64_t false_hits;  /* candidates hashed in vain */
+    uint64_t passed_over; /* candidates not looked at, because too many before were in vain */
+} twd_search_stats;
+
+/* Search: what a step leaves of its input (avail_in) must be given again, in one piece, with what follows. A step goes on only when it
+ * has at least a block and a byte, or last_in; with window bytes (a block, the longest literal, a byte) it always does. */
+typedef struct twd_search twd_search;
+twd_search *twd_search_new(const twd_table *table);
+void twd_search_free(twd_search *job);
+size_t twd_search_window(const twd_search *job);
+twd_result twd_search_step(twd_search *job, twd_buffers *buffers);
+void twd_search_counters(const twd_search *job, twd_search_stats *stats);
+
+/* Patch: the delta stream in any portions. Literal bytes come out as runs of the input. At TWD_COPY the caller reads a portion of the old
+ * file, hands it to twd_patch_copied, writes it, and steps again; output buffers are not used. */
+typedef struct twd_patch twd_patch;
+twd_patch *twd_patch_new(uint64_t max_output);
+void twd_patch_free(twd_patch *job);
+twd_result twd_patch_step(twd_patch *job, twd_buffers *buffers);
+twd_result twd_patch_copied(twd_patch *job, const uint8_t *data, size_t length);
+uint64_t twd_patch_literal_bytes(const twd_patch *job);
+uint64_t twd_patch_matched_bytes(const twd_patch *job);
+const char *twd_patch_reason(const twd_patch *job); /* why TWD_CORRUPT; never NULL */

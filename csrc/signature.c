@@ -1,0 +1,113 @@
+/* Makes a signature stream: header, an entry for each block, trailer. Input comes in any portions; a block that lies whole in one portion is
+ * summed where it lies, one that does not goes through the running states. */
+#include <stdlib.h>
+
+#include "weaksum.h"
+#include "xxh64.h"
+
+struct twd_signature {
+    twd_result (*state)(twd_signature *, twd_buffers *);
+    twd_pending pending;
+    twd_xxh64_state stream; /* over all that was written */
+    uint64_t seed, length;
+    uint32_t block_length, blocks;
+    /* the block under way, if it began in an earlier portion */
+    uint32_t held;
+    twd_weak weak;
+    twd_xxh64_state strong;
+};
+
+static uint8_t *add(twd_signature *job, size_t n) { return twd_pending_add(&job->pending, n); }
+
+static twd_result s_done(twd_signature *job, twd_buffers *b) {
+    (void)job;
+    (void)b;
+    return TWD_DONE;
+}
+
+static void add_entry(twd_signature *job, uint32_t weak, uint64_t strong) {
+    uint8_t *p = add(job, TWD_BLOCK);
+    twd_put32(p, weak);
+    twd_put64(p + 4, strong);
+    twd_xxh64_update(&job->stream, p, TWD_BLOCK);
+    job->blocks++;
+}
+
+static twd_result s_trailer(twd_signature *job, twd_buffers *b) {
+    (void)b;
+    uint8_t *p = add(job, TWD_SIGNATURE_TRAILER);
+    memcpy(p, TWD_SIGNATURE_END, 4);
+    twd_put64(p + 4, job->length);
+    twd_put32(p + 12, job->blocks);
+    twd_xxh64_update(&job->stream, p, 16);
+    twd_put64(p + 16, twd_xxh64_digest(&job->stream));
+    job->state = s_done;
+    return TWD_RUNNING;
+}
+
+static void end_held_block(twd_signature *job) {
+    add_entry(job, twd_weak_pack(job->weak), twd_xxh64_digest(&job->strong));
+    job->held = 0;
+}
+
+static twd_result s_blocks(twd_signature *job, twd_buffers *b) {
+    if (!b->avail_in) {
+        if (!b->last_in) return TWD_MORE;
+        if (job->held) end_held_block(job);
+        job->state = s_trailer;
+        return TWD_RUNNING;
+    }
+    if (!job->held) {
+        if (job->blocks == TWD_MAX_SIGNATURE_BLOCKS) return TWD_TOO_MANY;
+        if (b->avail_in >= job->block_length) {
+            add_entry(job, twd_weaksum(b->next_in, job->block_length), twd_xxh64(b->next_in, job->block_length, job->seed));
+            job->length += job->block_length;
+            b->next_in += job->block_length;
+            b->avail_in -= job->block_length;
+            return TWD_RUNNING;
+        }
+        job->weak.s1 = job->weak.s2 = 0;
+        twd_xxh64_begin(&job->strong, job->seed);
+    }
+    size_t n = twd_min(job->block_length - job->held, b->avail_in);
+    job->weak = twd_weak_extend(job->weak, b->next_in, n);
+    twd_xxh64_update(&job->strong, b->next_in, n);
+    job->held += (uint32_t)n;
+    job->length += n;
+    b->next_in += n;
+    b->avail_in -= n;
+    if (job->held == job->block_length) end_held_block(job);
+    return TWD_RUNNING;
+}
+
+static twd_result s_header(twd_signature *job, twd_buffers *b) {
+    (void)b;
+    uint8_t *p = add(job, TWD_SIGNATURE_HEADER);
+    memcpy(p, TWD_SIGNATURE_MAGIC, TWD_MAGIC_BYTES);
+    twd_put32(p + 8, job->block_length);
+    twd_put64(p + 12, job->seed);
+    twd_xxh64_update(&job->stream, p, TWD_SIGNATURE_HEADER);
+    job->state = s_blocks;
+    return TWD_RUNNING;
+}
+
+twd_signature *twd_signature_new(uint32_t block_length, uint64_t seed) {
+    if (!block_length || block_length > TWD_MAX_BLOCK_LENGTH) return NULL;
+    twd_signature *job = calloc(1, sizeof *job);
+    if (!job) return NULL;
+    job->state = s_header;
+    job->block_length = block_length;
+    job->seed = seed;
+    twd_xxh64_begin(&job->stream, 0);
+    return job;
+}
+
+void twd_signature_free(twd_signature *job) { free(job); }
+
+twd_result twd_signature_step(twd_signature *job, twd_buffers *b) {
+    for (;;) {
+        if (!twd_pending_flush(&job->pending, b)) return TWD_FULL;
+        twd_result result = job->state(job, b);
+        if (result != TWD_RUNNING) return result;
+    }
+}

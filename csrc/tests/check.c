@@ -1,0 +1,156 @@
+#include "check.h"
+
+static uint64_t random_state = 88172645463325252u;
+
+uint64_t random64(void) { /* xorshift64* of Marsaglia and Vigna */
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    return random_state * 2685821657736338717u;
+}
+
+size_t random_below(size_t limit) { return limit ? (size_t)(random64() >> 16) % limit : 0; }
+
+bytes bytes_of(const void *data, size_t length) {
+    bytes b = {malloc(length + !length), length, length};
+    CHECK(b.data);
+    if (length) memcpy(b.data, data, length);
+    return b;
+}
+
+bytes bytes_random(size_t length, unsigned letters) {
+    bytes b = {malloc(length + !length), length, length};
+    CHECK(b.data);
+    for (size_t i = 0; i < length; i++) b.data[i] = (uint8_t)random_below(letters);
+    return b;
+}
+
+void bytes_append(bytes *b, const void *data, size_t length) {
+    if (!length) return;
+    if (b->room < b->length + length) {
+        b->room = 2 * b->length + length;
+        b->data = realloc(b->data, b->room);
+        CHECK(b->data);
+    }
+    memcpy(b->data + b->length, data, length);
+    b->length += length;
+}
+
+void bytes_free(bytes *b) {
+    free(b->data);
+    b->data = NULL;
+    b->length = b->room = 0;
+}
+
+int bytes_equal(bytes a, bytes b) { return a.length == b.length && (!a.length || !memcmp(a.data, b.data, a.length)); }
+
+/* An output buffer of its own for each step: exactly p.out bytes. */
+static void open_output(twd_buffers *b, size_t size) {
+    b->next_out = malloc(size);
+    CHECK(b->next_out);
+    b->avail_out = size;
+}
+
+static void close_output(twd_buffers *b, size_t size, bytes *out) {
+    size_t n = size - b->avail_out;
+    uint8_t *start = b->next_out - n;
+    bytes_append(out, start, n);
+    free(start);
+}
+
+bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p) {
+    twd_signature *job = twd_signature_new(block_length, seed);
+    bytes out = bytes_of("", 0);
+    size_t at = 0;
+    twd_result result = TWD_MORE;
+    CHECK(job);
+    while (result != TWD_DONE) {
+        size_t n = twd_min(p.in, old.length - at);
+        bytes portion = bytes_of(old.data + at, n);
+        twd_buffers b = {.next_in = portion.data, .avail_in = n, .last_in = at + n == old.length};
+        do {
+            open_output(&b, p.out);
+            result = twd_signature_step(job, &b);
+            close_output(&b, p.out, &out);
+        } while (result == TWD_FULL);
+        CHECK(result == TWD_DONE || (result == TWD_MORE && !b.last_in));
+        CHECK(b.avail_in == 0);
+        at += n;
+        bytes_free(&portion);
+    }
+    twd_signature_free(job);
+    return out;
+}
+
+bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *stats) {
+    twd_table *table;
+    CHECK(twd_table_new(signature.data, signature.length, &table) == TWD_DONE);
+    twd_search *job = twd_search_new(table);
+    bytes out = bytes_of("", 0);
+    size_t at = 0, end = 0;
+    twd_result result = TWD_MORE;
+    CHECK(job);
+    while (result != TWD_DONE) {
+        end += twd_min(p.in, new_file.length - end);
+        bytes window = bytes_of(new_file.data + at, end - at);
+        twd_buffers b = {.next_in = window.data, .avail_in = window.length, .last_in = end == new_file.length};
+        do {
+            open_output(&b, p.out);
+            result = twd_search_step(job, &b);
+            close_output(&b, p.out, &out);
+            if (result == TWD_LITERAL) bytes_append(&out, b.run, b.run_length);
+        } while (result == TWD_FULL || result == TWD_LITERAL);
+        CHECK(result == TWD_DONE || (result == TWD_MORE && !b.last_in));
+        at = end - b.avail_in;
+        bytes_free(&window);
+    }
+    CHECK(at == new_file.length);
+    if (stats) twd_search_counters(job, stats);
+    twd_search_free(job);
+    twd_table_free(table);
+    return out;
+}
+
+twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes *out) {
+    twd_patch *job = twd_patch_new(most);
+    twd_result result = TWD_MORE;
+    CHECK(job);
+    *out = bytes_of("", 0);
+    for (size_t at = 0; at < delta.length && (result == TWD_MORE || result == TWD_DONE); at += p.in) {
+        size_t n = twd_min(p.in, delta.length - at);
+        bytes portion = bytes_of(delta.data + at, n);
+        twd_buffers b = {.next_in = portion.data, .avail_in = n};
+        for (;;) {
+            result = twd_patch_step(job, &b);
+            if (result == TWD_LITERAL) {
+                CHECK(b.run >= portion.data && b.run + b.run_length <= portion.data + n);
+                bytes_append(out, b.run, b.run_length);
+            } else if (result == TWD_COPY) {
+                CHECK(b.copy_length > 0);
+                if (b.copy_offset > old.length || b.copy_length > old.length - b.copy_offset) {
+                    result = TWD_CORRUPT; /* the old file is shorter than the stream says */
+                    break;
+                }
+                size_t part = twd_min(p.out, (size_t)b.copy_length);
+                CHECK(twd_patch_copied(job, old.data + b.copy_offset, part) == TWD_DONE);
+                bytes_append(out, old.data + b.copy_offset, part);
+            } else {
+                break;
+            }
+            CHECK(out->length <= most);
+        }
+        bytes_free(&portion);
+    }
+    if (result == TWD_DONE) CHECK(twd_patch_literal_bytes(job) + twd_patch_matched_bytes(job) == out->length);
+    CHECK(twd_patch_reason(job));
+    twd_patch_free(job);
+    return result;
+}
+
+int main(void) {
+    test_sums();
+    test_streams();
+    test_hostile();
+    puts("ok");
+    return 0;
+}

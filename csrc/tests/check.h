@@ -1,0 +1,46 @@
+/* What the tests of the C core share. */
+#ifndef TWD_TESTS_CHECK_H
+#define TWD_TESTS_CHECK_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "delta.h"
+
+#define CHECK(condition)                                                                                    \
+    do {                                                                                                    \
+        if (!(condition)) {                                                                                 \
+            fprintf(stderr, "%s:%d: %s: not true: %s\n", __FILE__, __LINE__, __func__, #condition);         \
+            exit(1);                                                                                        \
+        }                                                                                                   \
+    } while (0)
+
+/* Bytes that grow. What bytes_of and bytes_random make is exactly as large as its bytes, so that the sanitizer sees each step beyond. */
+typedef struct {
+    uint8_t *data;
+    size_t length, room;
+} bytes;
+
+/* Sizes in which input comes and output goes. */
+typedef struct {
+    size_t in, out;
+} portions;
+
+uint64_t random64(void); /* the same numbers in every run */
+size_t random_below(size_t limit);
+bytes bytes_of(const void *data, size_t length);
+bytes bytes_random(size_t length, unsigned letters);
+void bytes_append(bytes *b, const void *data, size_t length);
+void bytes_free(bytes *b);
+int bytes_equal(bytes a, bytes b);
+
+/* The three jobs, driven to their end. */
+bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p);
+bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *stats);
+twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes *out);
+
+void test_sums(void);
+void test_streams(void);
+void test_hostile(void);
+
+#endif

@@ -1,0 +1,174 @@
+"""The delta core as a command, as `rdiff` is librsync's: ``python -m twsync.delta signature|delta|patch``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from twsync import delta, limits
+from twsync.errors import FormatError, TwsyncError
+
+EXAMPLE = """example:
+  python -m twsync.delta signature old.img old.sig       where the old file is
+  python -m twsync.delta delta old.sig new.img changes   where the new file is
+  python -m twsync.delta patch old.img changes new.img   where the old file is
+
+- stands for standard input or output. An output file appears under its name only when it is complete.
+TWSYNC_DELTA=auto|native|pure chooses the implementation; both write the same bytes."""
+_READ = 256 * 1024
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 failed (wrong usage leaves with 2)."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except FormatError as error:
+        return _failed(f"{error}; make it again from the signature on")
+    except TwsyncError as error:
+        return _failed(error.message)
+    except BrokenPipeError:
+        # Nothing more can be written; without this Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _failed("whoever read the output has stopped reading")
+    except OSError as error:
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror or error))
+    except ValueError as error:
+        return _failed(str(error))
+    except MemoryError:
+        return _failed("not enough memory; a longer --block-length needs less")
+    except KeyboardInterrupt:
+        return _failed("interrupted")
+    return 0
+
+
+def _failed(sentence: str) -> int:
+    print(f"twsync.delta: {sentence}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m twsync.delta", description="Signatures, deltas and patches of files.", epilog=EXAMPLE, formatter_class=raw
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="signature|delta|patch")
+    for name, run, names, what in (
+        ("signature", _signature, ("OLD", "SIG"), "Write the signature of OLD to SIG."),
+        ("delta", _delta, ("SIG", "NEW", "DELTA"), "Write to DELTA what makes NEW out of the file that SIG describes."),
+        ("patch", _patch, ("OLD", "DELTA", "OUT"), "Write to OUT the file that DELTA makes out of OLD."),
+    ):
+        command = commands.add_parser(name, help=what, description=what, epilog=EXAMPLE, formatter_class=raw)
+        for argument in names:
+            command.add_argument(argument)
+        if name == "signature":
+            command.add_argument("--block-length", type=_block_length, metavar="N", help="bytes of a block (default: by the size of OLD)")
+            command.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of the strong sums (default: 0)")
+        command.add_argument("--stats", action="store_true", help="say on standard error what was done")
+        command.set_defaults(run=run)
+    return parser
+
+
+def _block_length(text: str) -> int:
+    value = int(text)
+    if not limits.MIN_BLOCK_LENGTH <= value <= limits.MAX_BLOCK_LENGTH:
+        raise argparse.ArgumentTypeError(f"{value} is not within {limits.MIN_BLOCK_LENGTH} and {limits.MAX_BLOCK_LENGTH}")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text, 0)
+    if not 0 <= value < 2**64:
+        raise argparse.ArgumentTypeError("a seed is a number from 0 to 2**64 - 1")
+    return value
+
+
+def _signature(options: argparse.Namespace) -> None:
+    size = 0
+    with _reading(options.OLD) as old, _writing(options.SIG) as out:
+        for chunk in delta.signature_chunks(old, options.block_length, options.seed):
+            out.write(chunk)
+            size += len(chunk)
+    if options.stats:
+        print(f"signature: {size} bytes ({delta.BACKEND})", file=sys.stderr)
+
+
+def _delta(options: argparse.Namespace) -> None:
+    stats = delta.DeltaStats()
+    if options.SIG == "-" and options.NEW == "-":
+        raise ValueError("only one of SIG and NEW can be standard input")
+    with _reading(options.SIG) as file:
+        signature = file.read(limits.MAX_SIGNATURE + 1)
+    size = 0
+    with _reading(options.NEW) as new:
+        chunks = delta.delta(signature, new, stats=stats)
+        with _writing(options.DELTA) as out:
+            for chunk in chunks:
+                out.write(chunk)
+                size += len(chunk)
+    if options.stats:
+        print(
+            f"delta: {size} bytes, {stats.literal_bytes} literal in {stats.literals} pieces, {stats.matched_bytes} matched in "
+            f"{stats.copies} pieces, {stats.false_hits} false hits ({delta.BACKEND})",
+            file=sys.stderr,
+        )
+
+
+def _patch(options: argparse.Namespace) -> None:
+    if options.OLD == "-":
+        raise ValueError("OLD is read at many places and cannot be standard input; give a file")
+    with _reading(options.OLD) as old, _reading(options.DELTA) as file, _writing(options.OUT) as out:
+        stats = delta.patch(old, iter(lambda: file.read(_READ), b""), out)
+    if options.stats:
+        print(
+            f"patch: {stats.total_bytes} bytes, {stats.literal_bytes} literal, {stats.matched_bytes} matched ({delta.BACKEND})",
+            file=sys.stderr,
+        )
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    with open(name, "rb") as file:
+        yield file
+
+
+@contextmanager
+def _writing(name: str) -> Iterator[BinaryIO]:
+    """A file that takes its name when it is complete. What is no plain file (a device, a pipe) is written as it is."""
+    if name == "-":
+        yield sys.stdout.buffer
+        return
+    path = Path(os.path.realpath(name))  # a link stays one, and leads to the new file
+    if path.exists() and not path.is_file():
+        with open(path, "wb") as out:
+            yield out
+        return
+    try:
+        handle, beside = tempfile.mkstemp(prefix=f".{path.name[:200]}.", dir=path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, name) from None
+    try:
+        with open(handle, "wb") as out:
+            yield out
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(beside).chmod(0o666 & ~mask)
+        Path(beside).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(beside).unlink()
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

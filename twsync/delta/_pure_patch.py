@@ -1,0 +1,186 @@
+"""Patch of the pure-Python core: reads a delta stream in any portions and writes the new file."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+
+import xxhash
+
+from twsync import limits
+from twsync.delta.format import (
+    DELTA_HEADER,
+    DELTA_MAGIC,
+    DELTA_TRAILER,
+    MAX_VARINT,
+    OP_COPY,
+    OP_END,
+    OP_LITERAL,
+    PatchStats,
+)
+from twsync.delta.source import BytesLike, Seekable, Writable, bytes_of, filler, write_all
+from twsync.errors import FormatError
+
+_READ = 256 * 1024
+
+
+def patch(old: BytesLike | Seekable, ops: Iterable[BytesLike], out: Writable, *, max_output: int | None = None) -> PatchStats:
+    """See `twsync.delta.patch`."""
+    most = limits.MAX_FILE_SIZE if max_output is None else min(max(max_output, 0), limits.MAX_FILE_SIZE)
+    reader = _Reader()
+    writer = _Writer(old, out)
+    parser = _parse(reader, writer, most)
+    next(parser)
+    for chunk in ops:
+        reader.feed(memoryview(chunk).cast("B"))
+        next(parser)
+    if not reader.ended:
+        raise FormatError("delta: truncated")
+    return PatchStats(writer.literal_bytes, writer.matched_bytes)
+
+
+class _Reader:
+    """The stream's bytes as they come in."""
+
+    def __init__(self) -> None:
+        self._view = memoryview(b"")
+        self.ended = False
+
+    def feed(self, view: memoryview) -> None:
+        """The next chunk; the one before is used up."""
+        self._view = view
+
+    def take(self, most: int) -> memoryview:
+        """Between 0 and `most` bytes of what is there."""
+        taken, self._view = self._view[:most], self._view[most:]
+        return taken
+
+
+class _Writer:
+    """Writes the new file and keeps its checksum."""
+
+    def __init__(self, old: BytesLike | Seekable, out: Writable) -> None:
+        self._old = old
+        self._out = out
+        self._view = bytes_of(old)
+        self._fill = filler(old) if self._view is None else None  # type: ignore[arg-type]
+        self._buffer = memoryview(bytearray(_READ if self._view is None else 0))
+        self.checksum = xxhash.xxh64()
+        self.literal_bytes = self.matched_bytes = 0
+
+    def literal(self, data: memoryview) -> None:
+        """Write bytes of the stream."""
+        self.checksum.update(data)
+        self.literal_bytes += len(data)
+        write_all(self._out, data)
+
+    def copy(self, offset: int, length: int) -> None:
+        """Write a range of the old file.
+
+        :raises FormatError: the old file ends before it.
+        """
+        if self._fill is None:
+            assert self._view is not None
+            self._copied(self._view[offset : offset + length], length)
+            return
+        self._old.seek(offset)  # type: ignore[union-attr]
+        while length:
+            want = min(length, _READ)
+            got = self._fill(self._buffer[:want])
+            self._copied(self._buffer[:got], want)
+            length -= want
+
+    def _copied(self, data: memoryview, want: int) -> None:
+        if len(data) < want:
+            raise FormatError("delta: the old file is shorter than the one it was made for")
+        self.checksum.update(data)
+        self.matched_bytes += want
+        write_all(self._out, data)
+
+
+def _fixed(reader: _Reader, size: int) -> Generator[None, None, bytes]:
+    """The next `size` bytes, waiting for them."""
+    data = b""
+    while True:
+        data += reader.take(size - len(data))
+        if len(data) == size:
+            return data
+        yield
+
+
+def _number(reader: _Reader) -> Generator[None, None, bytes]:
+    """The bytes of the next variable-length number. The longest form has 63 bits, so nothing can overflow."""
+    digits = b""
+    while True:
+        digit = yield from _fixed(reader, 1)
+        digits += digit
+        if digit[0] < 0x80:
+            if len(digits) > 1 and not digit[0]:
+                raise FormatError("delta: a number is not in its shortest form")
+            return digits
+        if len(digits) == MAX_VARINT:
+            raise FormatError("delta: a number is too long")
+
+
+def _value(digits: bytes) -> int:
+    return sum((digit & 0x7F) << 7 * place for place, digit in enumerate(digits))
+
+
+def _parse(reader: _Reader, writer: _Writer, most: int) -> Generator[None, None, None]:
+    """Carries out the stream; yields when it needs another chunk, and forever once it has ended."""
+    header = yield from _fixed(reader, DELTA_HEADER.size)
+    magic, seed, old_length = DELTA_HEADER.unpack(header)
+    if magic != DELTA_MAGIC:
+        raise FormatError("delta: not a delta stream, or of another version")
+    if old_length > limits.MAX_FILE_SIZE:
+        raise FormatError("delta: the old file's length is out of bounds")
+    writer.checksum = xxhash.xxh64(seed=seed)
+    frame = xxhash.xxh64(header, seed=seed)
+    written = 0
+    while True:
+        op = yield from _fixed(reader, 1)
+        frame.update(op)
+        if op[0] == OP_END:
+            break
+        if op[0] not in (OP_LITERAL, OP_COPY):
+            raise FormatError("delta: an unknown operation")
+        offset = 0
+        if op[0] == OP_COPY:
+            digits = yield from _number(reader)
+            frame.update(digits)
+            offset = _value(digits)
+        digits = yield from _number(reader)
+        frame.update(digits)
+        length = _value(digits)
+        if op[0] == OP_COPY and offset + length > old_length:
+            raise FormatError("delta: a copy reaches beyond the end of the old file")
+        if op[0] == OP_LITERAL and length > limits.MAX_LITERAL:
+            raise FormatError("delta: a literal is too long")
+        if not length:
+            raise FormatError("delta: an operation of no bytes")
+        if length > most - written:
+            raise FormatError("delta: it writes more than is allowed")
+        written += length
+        if op[0] == OP_COPY:
+            writer.copy(offset, length)
+            continue
+        while length:
+            data = reader.take(length)
+            if not data:
+                yield
+            else:
+                writer.literal(data)
+                length -= len(data)
+    trailer = yield from _fixed(reader, DELTA_TRAILER.size)
+    frame.update(trailer[:16])
+    total, checksum, frame_checksum = DELTA_TRAILER.unpack(trailer)
+    if frame_checksum != frame.intdigest():
+        raise FormatError("delta: altered (its checksum does not fit)")
+    if total != written:
+        raise FormatError("delta: it does not write as many bytes as it says")
+    if checksum != writer.checksum.intdigest():
+        raise FormatError("delta: the bytes written are not those of the new file (altered, or made for another old file)")
+    reader.ended = True
+    while True:
+        if reader.take(1):
+            raise FormatError("delta: other bytes follow its end")
+        yield

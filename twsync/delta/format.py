@@ -1,0 +1,153 @@
+"""The two streams, byte for byte: docs/protocol/delta-format.md.
+
+Constants, the strict parse of a signature, and the two counters that every caller wants. Both backends encode and decode by this module,
+so that a stream is refused with the same words whoever reads it. All numbers are big endian, as in the peer protocol.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import xxhash
+
+from twsync import limits
+from twsync.errors import FormatError
+
+#: First bytes of a signature stream. The first byte is not text, the digit is the version, the newline finds text-mode copies.
+SIGNATURE_MAGIC = b"\x89twsig1\n"
+#: First bytes of a delta stream.
+DELTA_MAGIC = b"\x89twdel1\n"
+#: Signature header: magic, block length, seed.
+SIGNATURE_HEADER = struct.Struct(">8sIQ")
+#: One block: weak sum, strong sum.
+BLOCK = struct.Struct(">IQ")
+#: Marks the trailer of a signature.
+SIGNATURE_END = b"\x00end"
+#: Signature trailer: marker, bytes of the old file, number of blocks, XXH64 (seed 0) of all bytes before it.
+SIGNATURE_TRAILER = struct.Struct(">4sQIQ")
+#: Delta header: magic, seed, bytes of the old file.
+DELTA_HEADER = struct.Struct(">8sQQ")
+#: Operations.
+OP_END, OP_LITERAL, OP_COPY = 0, 1, 2
+#: After OP_END: bytes of the new file, XXH64 (seed) of the new file, XXH64 (seed) of all stream bytes before it that are not literal bytes.
+DELTA_TRAILER = struct.Struct(">QQQ")
+#: Bytes of the longest variable-length number: 63 bits.
+MAX_VARINT = 9
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureInfo:
+    """What header and trailer of a checked signature say."""
+
+    block_length: int
+    "Bytes of a block; the last may be shorter."
+    seed: int
+    "Seed of the strong sums."
+    length: int
+    "Bytes of the old file."
+    blocks: int
+    "Number of blocks, a short last one included."
+
+    @property
+    def full_blocks(self) -> int:
+        """Blocks of full length."""
+        return self.length // self.block_length
+
+    @property
+    def short_length(self) -> int:
+        """Bytes of the short last block, 0 if there is none."""
+        return self.length % self.block_length
+
+
+@dataclass(slots=True)
+class DeltaStats:
+    """What a search did. Filled while the iterator of `delta()` is read; complete when that has ended."""
+
+    literal_bytes: int = 0
+    "Bytes of the new file that travel in the stream."
+    matched_bytes: int = 0
+    "Bytes of the new file that the old file already has."
+    literals: int = 0
+    "Literal operations written."
+    copies: int = 0
+    "Copy operations written."
+    candidates: int = 0
+    "Offsets whose weak sum is one of the table's."
+    compared: int = 0
+    "Strong sums compared with a block's."
+    false_hits: int = 0
+    "Candidates that were hashed and were no match."
+    passed_over: int = 0
+    "Candidates not looked at, because too many before had been in vain."
+
+
+@dataclass(frozen=True, slots=True)
+class PatchStats:
+    """Where the bytes of a patched file came from."""
+
+    literal_bytes: int
+    "Bytes that were in the delta stream."
+    matched_bytes: int
+    "Bytes that were copied from the old file."
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of the new file."""
+        return self.literal_bytes + self.matched_bytes
+
+
+def varint(number: int) -> bytes:
+    """The shortest little-endian base-128 form of `number`, which is below 2**63."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def check_block_length(block_length: int) -> None:
+    """Refuse a block length that no signature may have.
+
+    :raises ValueError: it is out of bounds.
+    """
+    if not limits.MIN_BLOCK_LENGTH <= block_length <= limits.MAX_BLOCK_LENGTH:
+        raise ValueError(f"block length {block_length} is not within {limits.MIN_BLOCK_LENGTH} and {limits.MAX_BLOCK_LENGTH}")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that is not an unsigned 64-bit number.
+
+    :raises ValueError: it is out of bounds.
+    """
+    if not 0 <= seed < 2**64:
+        raise ValueError("a seed is a number from 0 to 2**64 - 1")
+
+
+def check_signature(signature: bytes | bytearray | memoryview) -> SignatureInfo:
+    """Check a whole signature stream: sizes, limits, end marker, checksum. Costs one pass of XXH64.
+
+    :raises FormatError: it is truncated, altered, too large, or its numbers contradict each other.
+    """
+    view = memoryview(signature).cast("B")
+    size = len(view)
+    if size > limits.MAX_SIGNATURE:
+        raise FormatError(f"signature: more than {limits.MAX_SIGNATURE} bytes")
+    if bytes(view[:8]) != SIGNATURE_MAGIC[:size]:
+        raise FormatError("signature: not a signature stream, or of another version")
+    if size < SIGNATURE_HEADER.size + SIGNATURE_TRAILER.size:
+        raise FormatError("signature: truncated")
+    _, block_length, seed = SIGNATURE_HEADER.unpack_from(view)
+    if not limits.MIN_BLOCK_LENGTH <= block_length <= limits.MAX_BLOCK_LENGTH:
+        raise FormatError(f"signature: block length {block_length} is out of bounds")
+    end = size - SIGNATURE_TRAILER.size
+    marker, length, blocks, checksum = SIGNATURE_TRAILER.unpack_from(view, end)
+    entries, odd = divmod(end - SIGNATURE_HEADER.size, BLOCK.size)
+    if marker != SIGNATURE_END or odd or blocks != entries:
+        raise FormatError("signature: truncated, or followed by other bytes")
+    if length > limits.MAX_FILE_SIZE or -(-length // block_length) != blocks:
+        raise FormatError("signature: file length and number of blocks contradict each other")
+    if xxhash.xxh64_intdigest(view[: size - 8], 0) != checksum:
+        raise FormatError("signature: altered (checksum does not fit)")
+    return SignatureInfo(block_length, seed, length, blocks)

@@ -1,0 +1,97 @@
+"""What the delta functions read: bytes in memory or a binary file, in windows that the caller owns."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from twsync.delta.tuning import UNKNOWN, block_length_for
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+#: Bytes in memory: bytes, bytearray, memoryview, mmap, array …
+BytesLike: TypeAlias = "Buffer"
+
+
+class Readable(Protocol):
+    """A binary file or stream; `readinto` is used where it exists."""
+
+    def read(self, size: int = ..., /) -> bytes | None:
+        """At most `size` bytes, none at the end."""
+
+
+class Seekable(Readable, Protocol):
+    """A binary file that can be read at any place."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Go to a place."""
+
+
+class Writable(Protocol):
+    """A binary file that takes bytes."""
+
+    def write(self, data: memoryview, /) -> int | None:
+        """Take some or all of `data`; return how many, None for all."""
+
+
+def bytes_of(source: object) -> memoryview | None:
+    """A flat view of `source` if it is bytes in memory, None if it is a file.
+
+    :raises TypeError: it is neither bytes-like nor has a `read` method.
+    """
+    try:
+        return memoryview(source).cast("B")  # type: ignore[arg-type]
+    except TypeError:
+        if hasattr(source, "read"):
+            return None
+        raise TypeError(f"bytes or a binary file is needed, not {type(source).__name__}") from None
+
+
+def default_block_length(source: BytesLike | Readable) -> int:
+    """`block_length_for` what is left of `source`; a stream that cannot seek gets a length good for 42 GiB."""
+    view = bytes_of(source)
+    if view is not None:
+        return block_length_for(len(view))
+    file: Any = source
+    try:
+        here: int = file.tell()
+        end: int = file.seek(0, io.SEEK_END)
+        file.seek(here)
+    except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
+        return UNKNOWN
+    return block_length_for(max(0, end - here))
+
+
+def filler(source: Readable) -> Callable[[memoryview], int]:
+    """A function that fills a buffer from `source` as far as it can, and returns how many bytes it got: fewer only at the end."""
+    readinto: Callable[[memoryview], int | None] | None = getattr(source, "readinto", None)
+
+    def fill(buffer: memoryview) -> int:
+        got = 0
+        while got < len(buffer):
+            if readinto is not None:
+                count = readinto(buffer[got:])
+            else:
+                data = source.read(len(buffer) - got)
+                count = None if data is None else len(data)
+                if data:
+                    buffer[got : got + len(data)] = data
+            if count is None:
+                raise BlockingIOError("a file in non-blocking mode cannot be read here")
+            if not count:
+                break
+            got += count
+        return got
+
+    return fill
+
+
+def write_all(out: Writable, data: memoryview) -> None:
+    """Write all of `data`, also to an unbuffered file that takes it in parts."""
+    while data:
+        count = out.write(data)
+        if count is None or count >= len(data):
+            return
+        data = data[count:]
