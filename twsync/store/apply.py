@@ -1,0 +1,234 @@
+"""Put prepared changes on the disk and into the journal, a batch at a time.
+
+The order makes a crash at any instruction harmless::
+
+    new content flushed          a renamed file is never empty after a power loss
+    intents into the journal     what recovery has to look at
+    each change                  twsync.store.placing
+    folders flushed              the renames hold
+    rows into the journal, intents out, in one transaction
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from twsync import limits
+from twsync.errors import PathError, StoreError
+from twsync.reconcile.model import Kind
+from twsync.store import crossing
+from twsync.store.barrier import flush_all, flush_directories
+from twsync.store.changes import Change, Outcome, Status, ordered
+from twsync.store.diskerrors import fatal, item_reason
+from twsync.store.folders import Folders
+from twsync.store.intents import Intent
+from twsync.store.journal import CollectionJournal
+from twsync.store.paths import Gate
+from twsync.store.placing import Placing
+from twsync.store.rows import Row
+from twsync.store.staging import Staging
+from twsync.store.task import ChangedError, SkippedError, Task, same_thing
+from twsync.store.trash import Trash, folder_name
+
+
+class Applier:
+    """Applies the batches of one session. `recover` comes before the first scan after a start, `finish` at a session's end."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        journal: CollectionJournal,
+        staging: Staging,
+        session: str,
+        *,
+        now_ns: int,
+        step: Callable[[str], None] | None = None,
+    ) -> None:
+        """For one session.
+
+        :param session: its id; names the folder in the trash.
+        :param now_ns: the time, nanoseconds since the epoch; names that folder too.
+        :param step: called before each step with its name (for tests, which stop there).
+        """
+        self._gate = gate
+        self._journal = journal
+        self._staging = staging
+        self._trash = Trash(gate)
+        self._step = step or _onward
+        self._placing = Placing(gate, staging, self._trash, self._step)
+        self._folders = Folders(gate, journal)
+        self.folder = folder_name(session, now_ns)
+        "The session's folder in the trash."
+
+    def apply(self, batch: Iterable[Change]) -> list[Outcome]:
+        """One batch, with at most one change for a key. Changes of one session are best cut into batches after `ordered`.
+
+        Staged files are used up by the changes that are done; those of the others stay in staging and can be adopted.
+
+        :returns: an outcome for each change, in the order of `ordered`.
+        :raises StoreError: `disk-full`, `read-only`, `root-missing` ...; what was done before that is in the journal.
+        """
+        self._gate.check()
+        outcomes: dict[bytes, Outcome] = {}
+        tasks: list[Task] = []
+        changes = ordered(batch)
+        few = sum(change.staged is not None for change in changes) <= limits.MAX_SINGLE_FLUSHES
+        for change in changes:
+            try:
+                tasks.append(self._prepare(change, few))
+            except (OSError, PathError) as error:
+                outcomes[change.key] = self._skipped(change, error)
+        if not few:
+            self._step("flush-content")
+            self._flush(flush_all)
+        self._step("intents")
+        self._journal.begin_batch((_intent(task) for task in tasks), self._folders.note(_touched(tasks)))
+        rows: list[Row] = []
+        failure: StoreError | None = None
+        for task in tasks:
+            try:
+                outcomes[task.change.key] = self._perform(task, rows)
+            except StoreError as error:
+                failure = error
+                break
+        try:
+            self._step("flush-folders")
+            self._flush(lambda gate: flush_directories(gate, _own_folders(tasks), _folders(tasks)))
+            self._step("rows")
+            owed = [(row.key, row.item.mode, row.item.mtime_ns) for row in rows if row.item.kind is Kind.DIRECTORY]
+            self._journal.end_batch(rows, owed)
+        except StoreError as error:
+            raise failure or error from error
+        self._step("done")
+        if failure is not None:
+            raise failure
+        return [outcomes[change.key] for change in changes]
+
+    def finish(self) -> None:
+        """Set the modes and times of folders. At a session's end, also of one that failed.
+
+        :raises StoreError: `disk-full`, `read-only` ...; `recover` does it then.
+        """
+        self._step("finish")
+        self._folders.settle()
+
+    # --- preparing
+
+    def _prepare(self, change: Change, few: bool) -> Task:
+        """Everything that can be done before the first rename."""
+        task = Task(change, displaced=change.displaced)
+        item, old = change.item, change.expected.item if change.expected is not None and change.expected.item.live else None
+        if same_thing(item, old):
+            return task
+        if item.kind is Kind.FILE:
+            if change.staged is None:
+                raise ValueError(f"{change.key!r} has no content")
+            task.staged = change.staged.name
+            if few or change.staged.dressed != (item.mode, item.mtime_ns):
+                self._dress(task, few)
+        elif item.kind is Kind.SYMLINK:
+            task.staged = self._staging.link(item.target)
+            self._staging.place(task.staged).set_mtime(item.mtime_ns)
+        elif item.kind is Kind.DIRECTORY and old is not None:
+            task.staged = self._staging.folder()
+        if old is None or (old.kind is Kind.DIRECTORY and not item.live):
+            task.displaced = None
+        elif task.displaced is None or self._kept_already(task):
+            task.displaced = None
+            task.beside = self._trash.reserve(self.folder, change.key)
+        return task
+
+    def _dress(self, task: Task, few: bool) -> None:
+        """Give a staged file the mode and time that it will have, and flush it if nothing flushes the batch."""
+        item = task.change.item
+        fd = self._staging.place(task.staged).open_read()
+        try:
+            os.fchmod(fd, item.mode & 0o777)
+            os.utime(fd, ns=(item.mtime_ns, item.mtime_ns))
+            if few:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _kept_already(self, task: Task) -> bool:
+        """Whether the content to be displaced lies under its conflict name already (an earlier session was cut short)."""
+        if task.displaced is None:
+            return False
+        row = self._journal.get(task.displaced.key)
+        return row is not None and same_thing(task.displaced, row.item) and self._gate.lstat(row.key) is not None
+
+    # --- performing
+
+    def _perform(self, task: Task, rows: list[Row]) -> Outcome:
+        change = task.change
+        try:
+            try:
+                rows += self._placing.perform(task)
+            except PermissionError:
+                if not self._folders.make_writable(change.key):
+                    raise
+                rows += self._placing.perform(task)
+            if change.staged is not None and not task.staged:
+                self._staging.left(change.staged.name)
+            return Outcome(change.key, Status.DONE)
+        except ChangedError:
+            outcome = Outcome(change.key, Status.CHANGED)
+        except SkippedError as skipped:
+            outcome = Outcome(change.key, Status.SKIPPED, str(skipped))
+        except (OSError, PathError) as error:
+            outcome = self._skipped(change, error)
+        if change.staged is not None:
+            self._staging.left(change.staged.name)
+        elif task.staged:
+            with suppress(OSError):
+                self._staging.forget(task.staged)
+        return outcome
+
+    def _skipped(self, change: Change, error: OSError | PathError) -> Outcome:
+        """The outcome for an item that the disk refuses; an error that concerns the whole disk goes up."""
+        if isinstance(error, PathError):
+            return Outcome(change.key, Status.SKIPPED, "bad-name")
+        known = fatal(error, self._gate.root)
+        if known is not None:
+            raise known from error
+        if isinstance(error, crossing.MovedOnError):
+            return Outcome(change.key, Status.CHANGED)
+        reason = item_reason(error) or errno.errorcode.get(error.errno or 0, "disk-error").lower()
+        return Outcome(change.key, Status.SKIPPED, reason)
+
+    def _flush(self, how: Callable[[Gate], None]) -> None:
+        try:
+            how(self._gate)
+        except OSError as error:
+            known = fatal(error, self._gate.root)
+            raise known or StoreError(f"Flushing the disk failed: {error.strerror}.", "disk-error") from error
+
+
+def _onward(step: str) -> None:
+    """No test looks on."""
+
+
+def _intent(task: Task) -> Intent:
+    beside = task.displaced.key if task.displaced is not None else task.beside
+    return Intent(task.change.item, task.change.partner, task.staged, beside, task.displaced)
+
+
+def _touched(tasks: Iterable[Task]) -> list[bytes]:
+    """Keys whose folder's time changes."""
+    touched = []
+    for task in tasks:
+        old = task.change.expected.item if task.change.expected is not None else None
+        if not same_thing(task.change.item, old):
+            touched.append(task.change.key)
+    return touched
+
+
+def _folders(tasks: Iterable[Task]) -> set[bytes]:
+    return {key.rpartition(b"/")[0] for key in _touched(tasks)}
+
+
+def _own_folders(tasks: Iterable[Task]) -> set[bytes]:
+    return {task.beside.rpartition(b"/")[0] for task in tasks if task.beside}

@@ -1,0 +1,67 @@
+"""Errors of the operating system as sentences, and the line between one bad item and a disk that cannot go on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from twsync.errors import StoreError
+
+_FATAL = {
+    errno.ENOSPC: ("disk-full", "The disk of {where} is full: make room there, then sync again."),
+    errno.EDQUOT: ("disk-full", "The disk quota for {where} is used up: make room or have it raised, then sync again."),
+    errno.EROFS: ("read-only", "{where} is on a read-only file system: mount it writable, then sync again."),
+    errno.EIO: ("disk-error", "The disk of {where} reports an input/output error: look at the system's log, check the disk."),
+    errno.EMFILE: ("too-many-files", "This process has too many files open to go on in {where}: raise its limit (ulimit -n)."),
+    errno.ENFILE: ("too-many-files", "The system has too many files open to go on in {where}: raise fs.file-max."),
+}
+
+_ITEM = {
+    errno.EACCES: "permission-denied",
+    errno.EPERM: "permission-denied",
+    errno.ENAMETOOLONG: "name-too-long",
+    errno.EILSEQ: "bad-name",
+    errno.EINVAL: "bad-name",
+    errno.EBUSY: "busy",
+    errno.ETXTBSY: "busy",
+    errno.ENOTEMPTY: "not-empty",
+    errno.EFBIG: "too-large",
+    errno.EMLINK: "permission-denied",
+}
+
+
+def show(path: bytes) -> str:
+    """A path for people: undecodable bytes as escapes."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def fatal(error: OSError, where: bytes) -> StoreError | None:
+    """The error to raise if this one ends the whole session (disk full, read-only ...); None if it concerns one item."""
+    found = _FATAL.get(error.errno or 0)
+    if found is None:
+        return None
+    code, sentence = found
+    return StoreError(sentence.format(where=show(where)), code)
+
+
+def item_reason(error: OSError) -> str | None:
+    """The reason to skip one item with; None for an error that is not known to concern one item alone."""
+    return _ITEM.get(error.errno or 0)
+
+
+@contextmanager
+def disk_errors(where: bytes) -> Iterator[None]:
+    """Turn every OSError inside into a StoreError that names `where`."""
+    try:
+        yield
+    except OSError as error:
+        known = fatal(error, where)
+        if known is not None:
+            raise known from error
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise StoreError(
+                f"No permission to write in {show(where)}: give it to the user that runs twsync, then try again.", "permission-denied"
+            ) from error
+        raise StoreError(f"{show(where)}: {os.strerror(error.errno or 0)}.", "store-failed") from error

@@ -1,0 +1,67 @@
+"""Content ids of files, guarded against files that change while they are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from blake3 import blake3
+
+from twsync import limits
+from twsync.errors import StoreError
+from twsync.store.place import Place
+
+#: Content id of a file without bytes.
+EMPTY = blake3(b"").digest()
+
+
+def never() -> bool:
+    """The answer of a work that nobody cancels."""
+    return False
+
+
+def hash_descriptor(fd: int, size: int, cancelled: Callable[[], bool] = never) -> tuple[bytes, int]:
+    """BLAKE3 of what is left to read from a descriptor, and how many bytes that was.
+
+    :param size: what is expected; large files are hashed by several threads.
+    :raises StoreError: `cancelled`.
+    """
+    if size < limits.READ_CHUNK:
+        # One read more than the size tells whether the file has grown; the common case is two system calls.
+        data = os.read(fd, size + 1)
+        if len(data) == size:
+            return (blake3(data).digest(), size) if size else (EMPTY, 0)
+        hasher, count = blake3(data), len(data)
+    else:
+        hasher, count = blake3(max_threads=blake3.AUTO if size >= limits.PARALLEL_HASH else 1), 0
+    buffer = bytearray(limits.READ_CHUNK)
+    view = memoryview(buffer)
+    while got := os.readv(fd, [buffer]):
+        hasher.update(view[:got])
+        count += got
+        if cancelled():
+            raise StoreError("The work was cancelled.", "cancelled")
+    return hasher.digest(), count
+
+
+def same_file(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether two looks at one descriptor show that nothing was written between them."""
+    return (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (after.st_size, after.st_mtime_ns, after.st_ctime_ns)
+
+
+def content_of(place: Place, cancelled: Callable[[], bool] = never) -> tuple[bytes, os.stat_result] | None:
+    """Content id of the regular file at a place, with the stat that belongs to it; None if it changes faster than it can be read.
+
+    :raises PathError, OSError: not a regular file, not readable.
+    """
+    for _ in range(limits.MAX_READ_TRIES):
+        fd = place.open_read()
+        try:
+            before = os.fstat(fd)
+            content, count = hash_descriptor(fd, before.st_size, cancelled)
+            after = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if count == before.st_size and same_file(before, after):
+            return content, after
+    return None

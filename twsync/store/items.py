@@ -1,0 +1,125 @@
+"""Rows of one collection: reading and writing them in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twsync.reconcile.model import Item, Kind
+from twsync.store.database import Database
+from twsync.store.packing import pack_version, signed, unpack_version, unsigned
+from twsync.store.rows import Row, Stat
+
+_ITEM = "key, kind, content, size, mtime_ns, mode, target, device, version"
+_ROW = f"{_ITEM}, seq, partner, st_size, st_mtime_ns, st_ctime_ns, st_ino, st_mode"
+_KINDS = tuple(Kind)
+_WRITE = f"INSERT INTO item (collection, {_ROW}) VALUES ({', '.join('?' * 17)}) ON CONFLICT (collection, key) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in _ROW.split(", ")[1:]
+)
+
+#: A row as a scan needs it: key, kind, st_mode, st_size, st_mtime_ns, st_ctime_ns, st_ino.
+Glance = tuple[bytes, int, int, int, int, int, int]
+
+
+def _item(found: Any) -> Item:  # noqa: ANN401 - a row of SQLite
+    return Item(found[0], _KINDS[found[1]], found[2], found[3], found[4], found[5], unpack_version(found[8]), found[6], found[7])
+
+
+def _row(found: Any) -> Row:  # noqa: ANN401
+    return Row(_item(found), Stat._make(found[11:16]), found[9], unsigned(found[10]))
+
+
+class Items:
+    """The item table, for one collection."""
+
+    def __init__(self, database: Database, collection: int) -> None:
+        self._database = database
+        self._collection = collection
+
+    @property
+    def seq(self) -> int:
+        """Sequence number of the last change."""
+        return int(self._database.row("SELECT seq FROM collection WHERE id = ?", (self._collection,))[0])
+
+    # --- reading
+
+    def get(self, key: bytes) -> Row | None:
+        """One row."""
+        found = self._database.row(f"SELECT {_ROW} FROM item WHERE collection = ? AND key = ?", (self._collection, key))
+        return None if found is None else _row(found)
+
+    def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Row]:
+        """The rows of those keys that have one."""
+        sql = f"SELECT {_ROW} FROM item WHERE collection = ? AND key = ?"
+        rows = {}
+        with self._database.lock:
+            for key in keys:
+                found = self._database.row(sql, (self._collection, key))
+                if found is not None:
+                    rows[key] = _row(found)
+        return rows
+
+    def under(self, key: bytes) -> list[Row]:
+        """Rows below a directory, sorted by key (all rows for ``b""``)."""
+        if not key:
+            return [_row(found) for found in self._database.rows(f"SELECT {_ROW} FROM item WHERE collection = ?", (self._collection,))]
+        # "0" is the byte after "/".
+        sql = f"SELECT {_ROW} FROM item WHERE collection = ? AND key > ? AND key < ?"
+        return [_row(found) for found in self._database.rows(sql, (self._collection, key + b"/", key + b"0"))]
+
+    def glances(self) -> list[Glance]:
+        """All live rows as a scan needs them."""
+        return self._database.rows(
+            "SELECT key, kind, st_mode, st_size, st_mtime_ns, st_ctime_ns, st_ino FROM item WHERE collection = ? AND kind != 0",
+            (self._collection,),
+        )
+
+    def changes(self, after: int, upto: int | None, exclude_partner: int) -> list[Item]:
+        """Items changed in a range of sequence numbers, by sequence number."""
+        sql = f"SELECT {_ITEM} FROM item WHERE collection = ? AND seq > ? AND seq <= ? {{}} ORDER BY seq"
+        values = [self._collection, after, 2**63 - 1 if upto is None else upto]
+        if exclude_partner:
+            return [_item(found) for found in self._database.rows(sql.format("AND partner != ?"), (*values, signed(exclude_partner)))]
+        return [_item(found) for found in self._database.rows(sql.format(""), values)]
+
+    def rows(self, after: int, upto: int | None) -> list[Row]:
+        """Rows changed in a range of sequence numbers, by sequence number."""
+        sql = f"SELECT {_ROW} FROM item WHERE collection = ? AND seq > ? AND seq <= ? ORDER BY seq"
+        return [_row(found) for found in self._database.rows(sql, (self._collection, after, 2**63 - 1 if upto is None else upto))]
+
+    def live_count(self) -> int:
+        """Rows that are not tombstones."""
+        return int(self._database.row("SELECT count(*) FROM item WHERE collection = ? AND kind != 0", (self._collection,))[0])
+
+    def find_content(self, content: bytes, limit: int) -> list[Row]:
+        """Files of this content."""
+        sql = f"SELECT {_ROW} FROM item WHERE content = ? AND kind = 1 AND collection = ? LIMIT ?"
+        return [_row(found) for found in self._database.rows(sql, (content, self._collection, limit))]
+
+    # --- writing, inside a transaction
+
+    def write(self, rows: Iterable[Row], *, guarded: bool = False) -> int:
+        """Insert or replace rows, each with the next sequence number; returns the last one.
+
+        :param guarded: a row's `seq` names the row it replaces (0: none); one that changed since stays.
+        """
+        seq = self.seq
+        values = []
+        for row in rows:
+            seq += 1
+            item, stat = row.item, row.stat
+            one: tuple[Any, ...] = (
+                self._collection, item.key, int(item.kind), item.content, item.size, item.mtime_ns, item.mode, item.target, item.device,
+                pack_version(item.version), seq, signed(row.partner), *stat,
+            )  # fmt: skip
+            values.append((*one, row.seq) if guarded else one)
+        self._database.execute_many(f"{_WRITE} WHERE item.seq = ?" if guarded else _WRITE, values)
+        self._database.execute("UPDATE collection SET seq = ? WHERE id = ?", (seq, self._collection))
+        return seq
+
+    def refresh(self, stats: Iterable[tuple[bytes, Stat]]) -> None:
+        """New stat caches for rows whose content is the same; not a change."""
+        self._database.execute_many(
+            "UPDATE item SET st_size = ?, st_mtime_ns = ?, st_ctime_ns = ?, st_ino = ?, st_mode = ? WHERE collection = ? AND key = ?",
+            [(*stat, self._collection, key) for key, stat in stats],
+        )

@@ -1,0 +1,108 @@
+"""A file being received: hashed as it grows, kept when the session breaks off."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+from blake3 import blake3
+
+from twsync import limits
+from twsync.store.diskerrors import disk_errors
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A complete, proved file in staging; used up by one change."""
+
+    name: bytes
+    content: bytes
+    size: int
+    dressed: tuple[int, int] | None = None
+    "(mode, mtime_ns) that the file has already."
+
+
+class Home(Protocol):
+    """Where a partial file lives: the staging folder."""
+
+    def forget(self, name: bytes) -> None:
+        """Delete it."""
+
+    def left(self, name: bytes) -> None:
+        """It stays for next time."""
+
+    def finished(self, content: bytes, name: bytes, size: int) -> Staged:
+        """It is complete; it gets a complete file's name."""
+
+
+class Partial:
+    """A file being received: write, then `finish`, `keep` or `discard`. With `with` it is kept unless one of them came first."""
+
+    def __init__(self, home: Home, where: bytes, content: bytes, name: bytes, fd: int) -> None:
+        self._home = home
+        self._where = where
+        self._content = content
+        self._name = name
+        self._fd = fd
+        self._hasher = blake3()
+        self.size = 0
+        "Bytes so far."
+        while data := os.read(fd, limits.READ_CHUNK):
+            self._hasher.update(data)
+            self.size += len(data)
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Append; all of it or an error.
+
+        :raises StoreError: `disk-full`, `read-only`.
+        """
+        with disk_errors(self._where):
+            write_all(self._fd, data)
+        self._hasher.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def finish(self) -> Staged | None:
+        """Close and prove; None if the content id does not come out right, and then the file is gone."""
+        if self._hasher.digest() != self._content:
+            self.discard()
+            return None
+        self._close()
+        with disk_errors(self._where):
+            return self._home.finished(self._content, self._name, self.size)
+
+    def keep(self) -> None:
+        """Close, and leave what there is for next time."""
+        if self._fd >= 0:
+            self._close()
+            if self.size:
+                self._home.left(self._name)
+            else:
+                self._home.forget(self._name)
+
+    def discard(self) -> None:
+        """Close and delete."""
+        if self._fd >= 0:
+            self._close()
+            self._home.forget(self._name)
+
+    def __enter__(self) -> Partial:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.keep()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all of `data`, however little one call takes."""
+    count = os.write(fd, data)
+    if count < len(data):
+        with memoryview(data) as view:
+            while count < len(view):
+                count += os.write(fd, view[count:])

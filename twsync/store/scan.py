@@ -1,0 +1,166 @@
+"""Compare the disk with the journal: what changed here since it was last looked at?
+
+An entry whose stat is the one in the journal is unchanged without being opened. The stat counts only if the entry had been quiet for
+`limits.RACY_NS` when it was taken, and it holds the change time, which no program can set back: an edit that keeps size and modification
+time is found. Everything else is hashed. What cannot be looked at stays as the journal knows it; only what is certainly not there
+becomes a tombstone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from twsync import limits
+from twsync.errors import PathError
+from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.versions import Version
+from twsync.store.hashing import never
+from twsync.store.ignore import Ignore
+from twsync.store.items import Glance
+from twsync.store.journal import CollectionJournal
+from twsync.store.paths import Gate, split_key
+from twsync.store.rows import NO_STAT, Row, Stat
+from twsync.store.walk import Seen, Walk
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """What a scan found; `CollectionJournal.record` writes it."""
+
+    changes: list[Row]
+    "Local changes, by key: items with the own counter raised, their stat, and as `seq` that of the row they replace (0: new)."
+    refreshed: list[tuple[bytes, Stat]]
+    "Rows whose content is the same but whose stat cache was out of date."
+    skipped: list[tuple[bytes, str]]
+    "Keys that could not be taken, by key, with a reason: special-file, unreadable, changing, path-too-long."
+    found: int
+    "Entries on the disk, ignored and skipped ones included, twsync's own folder not."
+    known: int
+    "Live rows that the journal had before."
+
+
+def scan(
+    gate: Gate,
+    journal: CollectionJournal,
+    ignore: Ignore,
+    *,
+    now_ns: int,
+    device: str,
+    only: Iterable[bytes] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScanResult:
+    """Find local changes. Hashes in the calling thread, so call it in a pool.
+
+    :param now_ns: the time, nanoseconds since the epoch, read just before the call.
+    :param device: name of this device, for the rows.
+    :param only: look at these keys alone (a further round), and at folders above them that the journal does not know.
+    :param cancelled: asked now and then; True ends the scan.
+    :param progress: called now and then with (entries seen, bytes hashed).
+    :raises StoreError: `cancelled`, `permission-denied` (the root), `too-many-files`.
+    """
+    glances = journal.glances()
+    walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {})
+    if only is None:
+        walk.known = {glance[0]: glance for glance in glances}
+        walk.tree()
+    else:
+        _some(walk, only, glances)
+    rows = journal.get_many(seen.key for seen in walk.seen) if journal.known else {}
+    changes: list[Row] = []
+    refreshed: list[tuple[bytes, Stat]] = []
+    for seen in walk.seen:
+        old = rows.get(seen.key)
+        if old is not None and _same(old, seen):
+            if old.stat != seen.stat:
+                refreshed.append((seen.key, seen.stat))
+        else:
+            changes.append(_changed(old, seen, journal.replica, device))
+    gone = _vanished(walk)
+    changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
+    changes.sort(key=lambda row: row.item.key)
+    return ScanResult(changes, refreshed, sorted(walk.skipped), walk.found, len(glances))
+
+
+def _some(walk: Walk, only: Iterable[bytes], glances: list[Glance]) -> None:
+    """Look at some keys. What was a folder and is none any more takes everything below it along."""
+    live = {glance[0]: glance for glance in glances}
+    wanted = set()
+    for key in only:
+        try:
+            parts = split_key(key)
+        except PathError:
+            continue
+        wanted.add(key)
+        above = [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
+        wanted.update(parent for parent in above if parent not in live)
+    for key in sorted(wanted):
+        if walk.ignore.matches(key):
+            continue
+        there = walk.entry(key)
+        if key not in live:
+            continue
+        folder = there and key not in walk.unknown and any(seen.key == key and seen.kind is Kind.DIRECTORY for seen in walk.seen[-1:])
+        if not there:
+            walk.known[key] = live[key]
+        if live[key][1] == Kind.DIRECTORY and not folder and key not in walk.unknown:
+            below = key + b"/"
+            walk.known.update((other, glance) for other, glance in live.items() if other.startswith(below))
+
+
+def _silent(found: int, hashed: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def _known_times(old: Row) -> tuple[int, int]:
+    """Modification time and mode that the disk had when the row was written. A file system may keep them coarser than the item says."""
+    if old.stat == NO_STAT:
+        return old.item.mtime_ns, old.item.mode
+    return old.stat.mtime_ns, 0 if old.item.kind is Kind.SYMLINK else old.stat.mode
+
+
+def _same(old: Row, seen: Seen) -> bool:
+    item = old.item
+    alike = (item.kind, item.content, item.target) == (seen.kind, seen.content, seen.target)
+    return alike and _known_times(old) == (seen.mtime_ns, seen.mode)
+
+
+def _changed(old: Row | None, seen: Seen, replica: int, device: str) -> Row:
+    mtime_ns, mode, version = seen.mtime_ns, seen.mode, Version()
+    if old is not None:
+        version = old.item.version
+        if old.item.kind is seen.kind and old.item.content == seen.content:
+            # What did not change on the disk goes on as the item had it, even if this file system cannot show it.
+            disk_mtime, disk_mode = _known_times(old)
+            mtime_ns = old.item.mtime_ns if disk_mtime == mtime_ns else mtime_ns
+            mode = old.item.mode if disk_mode == mode else mode
+    item = Item(seen.key, seen.kind, seen.content, seen.size, mtime_ns, mode, version.raised(replica), seen.target, device)
+    return Row(item, seen.stat, 0 if old is None else old.seq)
+
+
+def _tombstone(old: Row, replica: int, device: str, now_ns: int) -> Row:
+    item = Item(old.key, Kind.DELETED, b"", 0, now_ns, 0, old.item.version.raised(replica), b"", device)
+    return Row(item, NO_STAT, old.seq)
+
+
+def _vanished(walk: Walk) -> list[bytes]:
+    """Keys that are certainly not there: not met, not hidden, and not there when asked for by name.
+
+    The last look matters because a directory that is written to while it is listed may leave out an entry that was there all the time.
+    Below a folder that is gone it is not needed.
+    """
+    gone: set[bytes] = set()
+    for key in sorted(walk.known):
+        if walk.hidden(key):
+            continue
+        if key.rpartition(b"/")[0] in gone:
+            gone.add(key)
+            continue
+        try:
+            there = walk.gate.lstat(key) is not None
+        except OSError:
+            there = True
+        if not there:
+            gone.add(key)
+    return sorted(gone)

@@ -1,0 +1,254 @@
+"""New content before it is put into place: ``.twsync/staging/``.
+
+Names begin with the content id in hex, so that what an earlier session left is found again: ``HEX.N`` is complete, ``HEX.N.part`` is not.
+What has no content id, links and folders on their way to a name that something else holds, is ``link.N`` and ``folder.N``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+
+from blake3 import blake3
+
+from twsync import limits
+from twsync.errors import StoreError
+from twsync.store.copying import copy_bytes
+from twsync.store.diskerrors import disk_errors, show
+from twsync.store.hashing import hash_descriptor
+from twsync.store.partial import Partial, Staged, write_all
+from twsync.store.paths import Gate
+from twsync.store.place import Place
+
+__all__ = ["Partial", "Staged", "Staging"]
+
+_FOLDER = b"staging"
+_PART = b".part"
+
+
+class Staging:
+    """The staging folder of one collection. One session uses it at a time; its threads may share it."""
+
+    def __init__(self, gate: Gate) -> None:
+        """Open the folder, made if it is missing.
+
+        :raises StoreError: `disk-full`, `read-only`, `permission-denied`.
+        """
+        self._where = gate.root
+        with disk_errors(gate.root):
+            gate.private.make_directories(_FOLDER)
+            self._fd = gate.private.open_directory(_FOLDER)
+        names = self._names()
+        self._numbers = itertools.count(1 + max((_number(name) for name in names), default=0))
+        self._left: dict[bytes, list[bytes]] = {}
+        for name in names:
+            self._left.setdefault(name.partition(b".")[0], []).append(name)
+
+    def close(self) -> None:
+        """Close the folder; what is in it stays."""
+        os.close(self._fd)
+
+    def place(self, name: bytes) -> Place:
+        """The place of a name in staging."""
+        return Place(self._fd, name)
+
+    def flush(self) -> None:
+        """Make the folder's entries durable."""
+        os.fsync(self._fd)
+
+    def check_room(self, size: int) -> None:
+        """Make sure that `size` bytes can fit.
+
+        :raises StoreError: `disk-full`.
+        """
+        found = os.fstatvfs(self._fd)
+        if size > found.f_bavail * found.f_frsize:
+            raise StoreError(f"The disk of {show(self._where)} has no room for {size} more bytes: make room, then sync again.", "disk-full")
+
+    # --- new content
+
+    def put(self, content: bytes, data: bytes | bytearray | memoryview, *, mode: int = 0o600, mtime_ns: int | None = None) -> Staged | None:
+        """A small file in one step, best with the mode and time it will have; None if `data` is not that content.
+
+        :raises StoreError: `disk-full`, `read-only`, `permission-denied`.
+        """
+        if blake3(data).digest() != content:
+            return None
+        name = self._new(content.hex().encode())
+        with disk_errors(self._where):
+            fd = self.place(name).create()
+            try:
+                write_all(fd, data)
+                if mtime_ns is not None:
+                    os.fchmod(fd, mode & 0o777)
+                    os.utime(fd, ns=(mtime_ns, mtime_ns))
+            except BaseException:
+                self.forget(name)
+                raise
+            finally:
+                os.close(fd)
+        return Staged(name, content, len(data), None if mtime_ns is None else (mode & 0o777, mtime_ns))
+
+    def create(self, content: bytes) -> Partial:
+        """Begin to receive this content from its first byte; what was received before stays as a basis until this one is finished.
+
+        :raises StoreError: `disk-full`, `read-only`, `permission-denied`.
+        """
+        name = self._new(content.hex().encode()) + _PART
+        with disk_errors(self._where):
+            return Partial(self, self._where, content, name, self.place(name).create())
+
+    def resume(self, content: bytes) -> Partial:
+        """Go on behind the bytes already received (`Partial.size`), or begin.
+
+        :raises StoreError: as `create`.
+        """
+        found = self._largest(content)
+        if found is None:
+            return self.create(content)
+        with disk_errors(self._where):
+            fd = os.open(found[0], os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+            return Partial(self, self._where, content, found[0], fd)
+
+    def link(self, target: bytes) -> bytes:
+        """A symbolic link on its way to its place; returns its name in staging."""
+        name = self._new(b"link")
+        with disk_errors(self._where):
+            self.place(name).make_link(target)
+        return name
+
+    def folder(self) -> bytes:
+        """A folder on its way to its place; returns its name in staging."""
+        name = self._new(b"folder")
+        with disk_errors(self._where):
+            self.place(name).make_directory()
+        return name
+
+    def copy(self, source: int, content: bytes) -> Staged | None:
+        """A copy of an open file, proved; None if it is not that content.
+
+        :raises StoreError: `disk-full`, `read-only`, `permission-denied`.
+        """
+        name = self._new(content.hex().encode())
+        with disk_errors(self._where):
+            fd = self.place(name).create()
+            proved = False
+            try:
+                size = copy_bytes(source, fd)
+                os.lseek(fd, 0, os.SEEK_SET)
+                proved = hash_descriptor(fd, size) == (content, size)
+            finally:
+                os.close(fd)
+                if not proved:
+                    self.forget(name)
+        return Staged(name, content, size) if proved else None
+
+    def duplicate(self, staged: Staged) -> Staged:
+        """A second copy, for a second key with the same content.
+
+        :raises StoreError: as `put`.
+        """
+        with disk_errors(self._where):
+            source = self.place(staged.name).open_read()
+        try:
+            copied = self.copy(source, staged.content)
+        finally:
+            os.close(source)
+        if copied is None:
+            raise StoreError(f"A file in {show(self._where)}/.twsync/staging was changed by another program.", "store-failed")
+        return copied
+
+    # --- what earlier sessions left
+
+    def find_partial(self, content: bytes) -> int:
+        """Bytes of the largest partly received copy; 0 for none."""
+        found = self._largest(content)
+        return 0 if found is None else found[1]
+
+    def open_basis(self, content: bytes) -> int | None:
+        """A read descriptor of the largest partly received copy, as a delta's basis; None if there is none."""
+        found = self._largest(content)
+        return None if found is None else self.place(found[0]).open_read()
+
+    def adopt(self, content: bytes, size: int) -> Staged | None:
+        """A complete file of this content that an earlier session left, proved again."""
+        for name in [name for name in self._left.get(content.hex().encode(), ()) if not name.endswith(_PART)]:
+            self._left[content.hex().encode()].remove(name)
+            try:
+                fd = self.place(name).open_read()
+            except OSError:
+                continue
+            try:
+                if hash_descriptor(fd, size) == (content, size):
+                    return Staged(name, content, size)
+            finally:
+                os.close(fd)
+            self.forget(name)
+        return None
+
+    def left(self, name: bytes) -> None:
+        """A complete file is back in staging, and may be adopted."""
+        self._left.setdefault(name.partition(b".")[0], []).append(name)
+
+    def drop(self, staged: Staged) -> None:
+        """Delete one that is not needed after all."""
+        self.forget(staged.name)
+
+    def sweep(self, now_ns: int, max_age: float = limits.STAGING_AGE, max_bytes: int = limits.STAGING_BYTES) -> int:
+        """Delete what is older than `max_age` seconds, then the oldest beyond `max_bytes`. Before a session, not in one.
+
+        :returns: the bytes freed.
+        """
+        found = [(stat.st_mtime_ns, stat.st_size, name) for name in self._names() if (stat := self.place(name).lstat()) is not None]
+        total, freed = sum(size for _, size, _ in found), 0
+        for mtime_ns, size, name in sorted(found):
+            # A complete file may carry the time of the file it becomes: it is given the benefit of the limit of bytes only.
+            old = now_ns - mtime_ns > max_age * 1e9 and name.endswith(_PART)
+            if old or total - freed > max_bytes:
+                self.forget(name)
+                freed += size
+        return freed
+
+    # --- inside
+
+    def _new(self, stem: bytes) -> bytes:
+        return b"%s.%d" % (stem, next(self._numbers))
+
+    def _names(self) -> list[bytes]:
+        return [os.fsencode(name) for name in os.listdir(self._fd)]  # noqa: PTH208 - by descriptor
+
+    def _parts(self, content: bytes) -> Iterator[tuple[bytes, int]]:
+        for name in self._left.get(content.hex().encode(), ()):
+            if name.endswith(_PART) and (found := self.place(name).lstat()) is not None:
+                yield name, found.st_size
+
+    def _largest(self, content: bytes) -> tuple[bytes, int] | None:
+        found = max(self._parts(content), key=lambda part: part[1], default=None)
+        return found if found is not None and found[1] else None
+
+    def forget(self, name: bytes) -> None:
+        """Delete what has this name; nothing if it is gone."""
+        names = self._left.get(name.partition(b".")[0], [])
+        if name in names:
+            names.remove(name)
+        place = self.place(name)
+        try:
+            place.remove()
+        except FileNotFoundError:
+            pass
+        except IsADirectoryError:
+            place.remove_directory()
+
+    def finished(self, content: bytes, name: bytes, size: int) -> Staged:
+        """A part is complete: all other parts of this content have served."""
+        done = self._new(content.hex().encode())
+        self.place(name).replace(self.place(done))
+        for other in [other for other, _ in self._parts(content)]:
+            self.forget(other)
+        return Staged(done, content, size)
+
+
+def _number(name: bytes) -> int:
+    number = name.split(b".")[1:2]
+    return int(number[0]) if number and number[0].isdigit() else 0
