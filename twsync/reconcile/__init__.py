@@ -1,0 +1,1 @@
+"""What a session decides: items, versions, the plan. Pure functions, no I/O."""
