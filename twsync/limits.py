@@ -92,19 +92,31 @@ MAX_NONCES = 65_536
 MAX_CHALLENGES = 8
 #: SIP connections to one server: a descriptor and about 40 KiB of TLS state each.
 MAX_SIP_FLOWS = 4096
-#: New SIP connections per second and address on average, and how many at once: a house of devices behind one address after a power cut.
-SIP_FLOW_RATE = 8.0
-SIP_FLOW_BURST = 64
+#: New SIP connections per second and address on average, and how many at once: a company behind one address after a restart of the
+#: server, or a TLS terminator. A handshake costs about 2 ms, so one address can take a fifth of a core.
+SIP_FLOW_RATE = 100.0
+SIP_FLOW_BURST = 512
+#: SIP connections of one address that have not authenticated; with that rate and 30 s each there could be 3,000.
+MAX_SIP_STRANGERS = 512
 #: Addresses whose rate is remembered.
 MAX_SIP_ADDRESSES = 16_384
 #: Seconds until a new SIP connection must have authenticated.
 SIP_AUTHENTICATION_TIMEOUT = 30.0
+#: Seconds without a byte after which an authenticated SIP connection is closed: twice the longest registration by default. Nobody
+#: is told when a client behind a NAT vanishes, and its connection would stand for ever.
+SIP_SILENCE_TIMEOUT = 7200.0
+#: Seconds without a byte after which it is closed when its last registration expires: the Flow-Timer that devices are told.
+SIP_FLOW_TIMER = 90.0
+#: Messages of one SIP connection that are dealt with before the others have their turn, and bytes that are looked at in one go.
+SIP_MESSAGES_PER_TURN = 8
+SIP_BYTES_PER_TURN = 4 * KIB
 #: Seconds that a message may stay unfinished.
 SIP_UNFINISHED_TIMEOUT = 10.0
 #: Bytes waiting to be written to one SIP connection before it is closed: a client that does not read.
 MAX_SIP_WRITE_BUFFER = 512 * KIB
-#: Received requests of one SIP connection that have no final response yet; more are answered 503.
-MAX_SIP_TRANSACTIONS = 256
+#: Received requests of one SIP connection that have no final response yet; more are answered 503. Another proxy or a load test brings
+#: all its calls by one connection: a hundred a second that ring for some seconds.
+MAX_SIP_TRANSACTIONS = 1024
 #: Received requests of one SIP connection that are answered and kept for repetitions and ACK; beyond, the oldest are forgotten.
 MAX_SIP_ANSWERED = 4096
 #: Seconds until the TLS handshake of a SIP connection must be done.
@@ -147,6 +159,8 @@ MAX_BUNDLE_BYTES = MAX_BULK
 #: Refused keys in one counterparts message, and skipped ones in one skipped message.
 MAX_REFUSED_PER_MESSAGE = 1000
 MAX_SKIPPED_PER_MESSAGE = 1000
+#: Messages that wait for a session which is busy (scanning, planning), before its connection is paused.
+MAX_HEARD = 256
 #: Skipped items one side may report in one session: each is a line of the result.
 MAX_SKIPPED_PER_SESSION = 100_000
 #: Bytes at which a list of rows, keys or requests is cut into messages, so that long keys cannot make one too large for a frame.
@@ -181,6 +195,8 @@ SIGN_IN_LONGEST_WAIT = 30.0
 SIGN_IN_FORGET_AFTER = 600.0
 #: Attempts that would wait behind others for longer than this (seconds) are refused at once, so that they take no memory.
 SIGN_IN_LONGEST_QUEUE = 120.0
+#: Agents whose challenge is not answered yet that are remembered, to find those that cannot answer it.
+MAX_UNANSWERED_CHALLENGES = 4096
 #: Users and addresses whose failures are remembered, about 200 bytes each.
 MAX_SIGN_IN_PLACES = 50_000
 #: Stored requests of one device, and seconds that one is kept.
@@ -211,6 +227,13 @@ MAX_AGENT = 255
 #: Lines of one session's ladder, and seconds that ladders and ended sessions are kept.
 MAX_LADDER_LINES = 400
 SESSION_HISTORY = 30 * 86_400.0
+#: Characters of the Call-ID of a session that is written down: it stands in each line of its ladder. Ours have 40.
+MAX_SESSION_CALL_ID = 255
+#: Ended sessions that are kept however young they are, and after how many new ones that is looked at.
+MAX_SESSION_HISTORY = 20_000
+SESSIONS_PER_PRUNE = 1000
+#: Devices of one user that are remembered.
+MAX_DEVICES = 256
 #: Characters of a progress document that are kept.
 MAX_PROGRESS = 2 * KIB
 
@@ -236,7 +259,7 @@ MAX_LITERAL = 256 * KIB
 #: Bytes of one chunk of a signature or delta stream that leaves the encoder: fits one bulk frame.
 MAX_DELTA_CHUNK = MIB
 #: Blocks of different content kept for one weak sum: bounds the comparisons at one offset.
-MAX_CANDIDATES = 8
+MAX_BLOCK_CANDIDATES = 8
 #: Bytes that may be strongly hashed in vain for each byte that the search goes forward, so that hostile weak sums cost a constant
 #: factor and not a block length. Honest weak sums need (bytes of the old file) / 2**32; this leaves room for four times as many, and 16.
 CONFIRM_BYTES_PER_BYTE = 16

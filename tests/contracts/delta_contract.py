@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from mmap import mmap
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 import xxhash
@@ -17,6 +17,9 @@ import xxhash
 from twsync import limits
 from twsync.delta.format import DeltaStats, check_signature, varint
 from twsync.errors import FormatError
+
+if TYPE_CHECKING:
+    from twsync.delta.interface import Backend
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "delta"
 
@@ -162,23 +165,23 @@ class DeltaContract:
     APPLY = ""
 
     @pytest.fixture
-    def make(self, core: Callable[[str], ModuleType]) -> ModuleType:
+    def make(self, core: Callable[[str], Backend]) -> Backend:
         return core(self.MAKE)
 
     @pytest.fixture
-    def apply(self, core: Callable[[str], ModuleType]) -> ModuleType:
+    def apply(self, core: Callable[[str], Backend]) -> Backend:
         return core(self.APPLY)
 
-    def signature(self, make: ModuleType, old, block_length: int | None = None, seed: int = 0) -> bytes:
+    def signature(self, make: Backend, old, block_length: int | None = None, seed: int = 0) -> bytes:
         return b"".join(make.signature_chunks(old, block_length, seed))
 
-    def patched(self, apply: ModuleType, old, ops, **options) -> bytes:
+    def patched(self, apply: Backend, old, ops, **options) -> bytes:
         out = io.BytesIO()
         apply.patch(old, ops, out, **options)
         return out.getvalue()
 
     @pytest.mark.parametrize("name", PAIRS)
-    def test_round_trip(self, make: ModuleType, apply: ModuleType, name: str) -> None:
+    def test_round_trip(self, make: Backend, apply: Backend, name: str) -> None:
         """Whatever the pair of files, the patched file is the new one, in memory and from files."""
         old, new, block_length = PAIRS[name]
         signature = self.signature(make, old, block_length, 7)
@@ -194,7 +197,7 @@ class DeltaContract:
         assert self.patched(apply, io.BytesIO(old), [stream]) == new
 
     @pytest.mark.parametrize("name", sorted(path.name for path in VECTORS.glob("*.hex")))
-    def test_golden(self, make: ModuleType, apply: ModuleType, name: str) -> None:
+    def test_golden(self, make: Backend, apply: Backend, name: str) -> None:
         """Both formats are what they were when the vectors were written."""
         fields = dict(line.split(": ") for line in (VECTORS / name).read_text().replace(":\n", ": \n").splitlines() if line[:1] != "#")
         old, new, signature, stream = (bytes.fromhex(fields[key]) for key in ("old", "new", "signature", "delta"))
@@ -203,7 +206,7 @@ class DeltaContract:
         assert self.patched(apply, old, [stream]) == new
 
     @pytest.mark.parametrize("most", [1, 2, 3, 15, 16, 17, 100])
-    def test_input_in_any_portions(self, make: ModuleType, apply: ModuleType, most: int) -> None:
+    def test_input_in_any_portions(self, make: Backend, apply: Backend, most: int) -> None:
         """Pipes that give a few bytes at a time, and a stream cut anywhere, change nothing."""
         old, new, _ = PAIRS["appended a lot"]
         signature = self.signature(make, old, 16)
@@ -213,7 +216,7 @@ class DeltaContract:
         assert self.patched(apply, old, cut(stream, most)) == new
         assert self.patched(apply, old, [b"", *cut(stream, most), b""]) == new
 
-    def test_kinds_of_bytes_and_files(self, make: ModuleType, apply: ModuleType, tmp_path: Path) -> None:
+    def test_kinds_of_bytes_and_files(self, make: Backend, apply: Backend, tmp_path: Path) -> None:
         """Anything that is bytes or reads as bytes will do."""
         old, new, _ = PAIRS["halves swapped"]
         signature = self.signature(make, old, 16)
@@ -231,7 +234,7 @@ class DeltaContract:
             with pytest.raises(TypeError):
                 self.signature(make, form)
 
-    def test_file_is_read_from_where_it_stands(self, make: ModuleType) -> None:
+    def test_file_is_read_from_where_it_stands(self, make: Backend) -> None:
         """A file's first bytes can be left out."""
         file = io.BytesIO(b"skipped" + noise(100))
         file.seek(7)
@@ -240,14 +243,14 @@ class DeltaContract:
         file.seek(7)
         assert self.signature(make, file) == self.signature(make, noise(100))
 
-    def test_output_taken_in_parts(self, make: ModuleType, apply: ModuleType) -> None:
+    def test_output_taken_in_parts(self, make: Backend, apply: Backend) -> None:
         """An unbuffered output may take fewer bytes than it is given."""
         old, new, _ = PAIRS["byte altered"]
         out = Partly()
         apply.patch(old, make.delta(self.signature(make, old, 16), new), out)
         assert out.getvalue() == new
 
-    def test_larger_than_the_window(self, make: ModuleType, apply: ModuleType, tmp_path: Path) -> None:
+    def test_larger_than_the_window(self, make: Backend, apply: Backend, tmp_path: Path) -> None:
         """Literal runs and copies that reach over several windows; chunks stay within their limit; runs are merged."""
         old = noise(3_000_000)
         new = old[:1_400_001] + noise(700_000, 1) + old[1_400_001:] + b"end"
@@ -268,13 +271,13 @@ class DeltaContract:
             apply.patch(file, chunks, out)
         assert (tmp_path / "out").read_bytes() == new
 
-    def test_default_block_length(self, make: ModuleType) -> None:
+    def test_default_block_length(self, make: Backend) -> None:
         """Without a wish the block length goes by the size; a stream of unknown length gets a long one."""
         assert check_signature(self.signature(make, bytes(1_000_000))).block_length == 1024
         assert check_signature(self.signature(make, io.BytesIO(bytes(1_000_000)))).block_length == 1024
         assert check_signature(self.signature(make, Drip(bytes(1000), 100))).block_length == 32 * 1024
 
-    def test_wrong_arguments(self, make: ModuleType) -> None:
+    def test_wrong_arguments(self, make: Backend) -> None:
         """They are refused at once, not when the iterator is read."""
         for block_length in (0, -1, limits.MAX_BLOCK_LENGTH + 1):
             with pytest.raises(ValueError, match="block length"):
@@ -285,7 +288,7 @@ class DeltaContract:
         with pytest.raises(FormatError):
             make.delta(b"", b"")
 
-    def test_economy(self, make: ModuleType) -> None:
+    def test_economy(self, make: Backend) -> None:
         """The number of operations: one copy for equal files, one literal for an insertion, and no block lost beside an edit."""
 
         def ops(old: bytes, new: bytes) -> list[tuple[int, int] | bytes]:
@@ -303,7 +306,7 @@ class DeltaContract:
         assert ops(bytes(160), bytes(64) + noise(16) + bytes(80)) == [(0, 64), noise(16), (80, 80)]
         assert ops(bytes(160), bytes(64) + b"hello" + bytes(96)) == [(0, 64), b"hello", (64, 96)]
 
-    def test_every_altered_signature(self, make: ModuleType) -> None:
+    def test_every_altered_signature(self, make: Backend) -> None:
         """Each bit altered, each length cut, bytes put in front, inside or behind: refused before anything is searched."""
         good = self.signature(make, noise(50), 16, 3)
         for place in range(len(good)):
@@ -319,7 +322,7 @@ class DeltaContract:
             with pytest.raises(FormatError):
                 make.delta(good + more, b"")
 
-    def test_every_altered_delta(self, make: ModuleType, apply: ModuleType) -> None:
+    def test_every_altered_delta(self, make: Backend, apply: Backend) -> None:
         """Each bit altered, each length cut, bytes put in or behind: refused, also where the output would be the same."""
         old = bytes(64) + noise(64)
         good = b"".join(make.delta(self.signature(make, old, 16, 3), bytes(48) + b"literal" + noise(64) + b"x"))
@@ -353,12 +356,12 @@ class DeltaContract:
             (1, 3, 2**63, 3),
         ],
     )
-    def test_lying_signature(self, make: ModuleType, block_length: int, entries: int, length: int, blocks: int) -> None:
+    def test_lying_signature(self, make: Backend, block_length: int, entries: int, length: int, blocks: int) -> None:
         """Good checksums do not help numbers that are out of bounds or contradict each other."""
         with pytest.raises(FormatError):
             make.delta(forged_signature(block_length, [(0, 0)] * entries, length, blocks), b"")
 
-    def test_signature_limits(self, make: ModuleType) -> None:
+    def test_signature_limits(self, make: Backend) -> None:
         """The largest signature is taken, a larger one is not even parsed."""
         most = limits.MAX_SIGNATURE_BLOCKS
         assert most * 12 + 44 <= limits.MAX_SIGNATURE < (most + 1) * 12 + 44
@@ -384,13 +387,13 @@ class DeltaContract:
             ([(0, 100), b"x" * 5000], "more than is allowed"),
         ],
     )
-    def test_lying_delta(self, apply: ModuleType, ops: list[tuple[int, ...]], why: str) -> None:
+    def test_lying_delta(self, apply: Backend, ops: list[tuple[int, ...]], why: str) -> None:
         """Good checksums do not help operations that reach out of bounds; the old file is longer than the stream says."""
         for old in (noise(1000), io.BytesIO(noise(1000))):
             with pytest.raises(FormatError, match=why):
                 self.patched(apply, old, [forged_delta(100, ops, b"")], max_output=5000)
 
-    def test_lying_totals(self, apply: ModuleType) -> None:
+    def test_lying_totals(self, apply: Backend) -> None:
         """Header and trailer are checked too."""
         assert self.patched(apply, b"abc", [forged_delta(3, [(0, 3)], b"abc")]) == b"abc"
         with pytest.raises(FormatError, match="out of bounds"):
@@ -400,7 +403,7 @@ class DeltaContract:
         with pytest.raises(FormatError, match="not those of the new file"):
             self.patched(apply, b"abc", [forged_delta(3, [(0, 3)], b"abd")])
 
-    def test_wrong_old_file(self, make: ModuleType, apply: ModuleType) -> None:
+    def test_wrong_old_file(self, make: Backend, apply: Backend) -> None:
         """A delta applied to another file than it was made for is refused: altered or cut short."""
         old = noise(300)
         stream = b"".join(make.delta(self.signature(make, old, 16), old + b"x"))
@@ -410,7 +413,7 @@ class DeltaContract:
                     self.patched(apply, form, [stream])
         assert self.patched(apply, old + b"appended since", [stream]) == old + b"x"
 
-    def test_output_limit(self, make: ModuleType, apply: ModuleType) -> None:
+    def test_output_limit(self, make: Backend, apply: Backend) -> None:
         """A stream that writes more than is allowed is refused before it does."""
         stream = b"".join(make.delta(self.signature(make, bytes(64), 16), bytes(100_000)))
         assert self.patched(apply, bytes(64), [stream], max_output=100_000) == bytes(100_000)
@@ -419,7 +422,7 @@ class DeltaContract:
             apply.patch(bytes(64), [stream], out, max_output=99_999)
         assert len(out.getvalue()) <= 99_999
 
-    def test_zero_runs_cost_a_look_up_a_block(self, make: ModuleType) -> None:
+    def test_zero_runs_cost_a_look_up_a_block(self, make: Backend) -> None:
         """All zeros: the search jumps by blocks, and equal blocks stand in the table once."""
         stats = DeltaStats()
         stream = b"".join(make.delta(self.signature(make, bytes(64 * 100), 64), bytes(640_000), stats=stats))
@@ -427,7 +430,7 @@ class DeltaContract:
         assert stats.candidates == stats.compared == 99
         assert stats.matched_bytes == 640_000
 
-    def test_few_distinct_blocks(self, make: ModuleType) -> None:
+    def test_few_distinct_blocks(self, make: Backend) -> None:
         """Thousands of blocks of three kinds: one comparison for each block that does not follow the last."""
         kinds = [noise(64, seed) for seed in range(3)]
         choice = random.Random(5)
@@ -438,20 +441,20 @@ class DeltaContract:
         assert stats.matched_bytes == len(new)
         assert stats.compared <= 1000
 
-    def test_one_weak_sum_for_all_blocks(self, make: ModuleType) -> None:
+    def test_one_weak_sum_for_all_blocks(self, make: Backend) -> None:
         """Thousands of blocks with the weak sum of every window, none equal: the work is a constant factor of the new file."""
         block_length, size = 1000, 60_000
         signature = forged_signature(block_length, [(0, number) for number in range(3000)], 3_000_000)
         stats = DeltaStats()
         list(make.delta(signature, bytes(size), stats=stats))
         assert stats.candidates == size - block_length + 1
-        assert stats.compared <= limits.MAX_CANDIDATES * stats.false_hits
+        assert stats.compared <= limits.MAX_BLOCK_CANDIDATES * stats.false_hits
         hashed = stats.false_hits * block_length
         assert hashed <= size * limits.CONFIRM_BYTES_PER_BYTE + limits.CONFIRM_BURST_BLOCKS * block_length
         assert stats.false_hits + stats.passed_over == stats.candidates
         assert stats.literal_bytes == size
 
-    def test_search_recovers_from_hostile_weak_sums(self, make: ModuleType) -> None:
+    def test_search_recovers_from_hostile_weak_sums(self, make: Backend) -> None:
         """After a stretch of false hits real matches are found again."""
         block = noise(1000)
         real = signature_by_definition(block, 1000, 0)[20:32]
@@ -462,7 +465,7 @@ class DeltaContract:
         assert stats.passed_over > 0
         assert stats.matched_bytes == 1000
 
-    def test_iterator_can_be_left(self, make: ModuleType) -> None:
+    def test_iterator_can_be_left(self, make: Backend) -> None:
         """A caller that stops half-way leaves nothing behind, and two searches do not disturb each other."""
         signature = self.signature(make, noise(100_000), 64)
         new = noise(1_000_000, 1)

@@ -24,6 +24,7 @@ def test_the_document() -> None:
             conflicts=[Conflict(item="a.txt", resolution="kept-both", copy="a (conflict 2026-11-21 laptop).txt")],
             skipped=[Skipped(item="dev/null", reason="special-file")],
             seconds=0.4,
+            effective_type="slow",
         ).to_json()
     )
     assert document == {
@@ -32,6 +33,7 @@ def test_the_document() -> None:
         "device": "alice/desktop",
         "protocol": "rsync",
         "type": "two-way",
+        "effective_type": "slow",
         "state": "done",
         "sent": {"added": 1, "changed": 0, "deleted": 0, "literal_bytes": 10, "matched_bytes": 0, "wire_bytes": 200},
         "received": {"added": 0, "changed": 0, "deleted": 0, "literal_bytes": 0, "matched_bytes": 0, "wire_bytes": 90},

@@ -615,10 +615,55 @@ def test_credentials_are_never_logged(rig: Rig, flow: Flow) -> None:
 def test_connections_are_limited_in_number() -> None:
     rig = Rig(admission=AdmissionLimits(flows=2))
     flow, _ = rig.accept("203.0.113.1")
-    rig.accept("203.0.113.2")
+    flow.authenticated()
+    other, _ = rig.accept("203.0.113.2")
+    other.authenticated()
     assert rig.refused("203.0.113.3")
     flow.connectionLost()
     rig.accept("203.0.113.3")
+
+
+def test_when_all_places_are_taken_the_oldest_stranger_has_to_go() -> None:
+    rig = Rig(admission=AdmissionLimits(flows=3))
+    flow, wire = rig.accept("203.0.113.1")
+    flow.authenticated()
+    (old, old_wire), (_, young_wire) = rig.accept("203.0.113.2"), rig.accept("203.0.113.2")
+    rig.accept("203.0.113.3")
+    assert old_wire.disconnecting and not young_wire.disconnecting and not wire.disconnecting
+    old.connectionLost()
+    assert rig.sip._admission.standing == 3
+
+
+def test_strangers_of_one_address_are_limited() -> None:
+    rig = Rig(admission=AdmissionLimits(strangers=2))
+    flow, _ = rig.accept("203.0.113.1")
+    rig.accept("203.0.113.1")
+    assert rig.refused("203.0.113.1")
+    rig.accept("203.0.113.2")
+    flow.authenticated()
+    rig.accept("203.0.113.1")
+
+
+def test_one_connection_does_not_take_all_turns() -> None:
+    rig = Rig()
+    flow, wire = rig.accept()
+    flow.dataReceived(b"".join(serialize(request("CANCEL", branch=f"z9hG4bK{number}")) for number in range(100)))
+    early = wire.value().count(b"SIP/2.0 481")
+    assert 8 <= early < 40 and wire.producerState == "paused"
+    for _ in range(20):
+        rig.clock.advance(0)
+    assert wire.value().count(b"SIP/2.0 481") == 100 and wire.producerState == "producing"
+
+
+def test_a_flow_that_is_closed_between_two_turns_does_no_more() -> None:
+    rig = Rig()
+    flow, wire = rig.accept()
+    flow.dataReceived(b"".join(serialize(request("CANCEL", branch=f"z9hG4bK{number}")) for number in range(100)))
+    early = wire.value()
+    flow.close("enough")
+    assert wire.producerState == "producing"
+    rig.clock.advance(1)
+    assert wire.value() == early
 
 
 def test_connections_are_limited_in_rate_per_address() -> None:

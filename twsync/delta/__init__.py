@@ -11,16 +11,22 @@ docs/protocol/delta-format.md. Nothing here is cryptographic: a whole file is pr
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 
-from twsync.delta.backend import Backend, BackendError, choose
+from twsync.delta.backend import BackendError, choose
 from twsync.delta.format import DeltaStats, PatchStats, SignatureInfo, check_signature
-from twsync.delta.source import BytesLike, Readable, Seekable, Writable
 from twsync.delta.tuning import block_length_for
 from twsync.errors import FormatError
 
+TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor
+
+    from twsync.delta.interface import Backend, BytesLike, Readable, Seekable, Writable
+
 __all__ = [
     "BACKEND",
+    "KERNEL",
     "BackendError",
     "DeltaStats",
     "FormatError",
@@ -37,6 +43,8 @@ __all__ = [
 _backend: Backend = choose(os.environ.get("TWSYNC_DELTA", "auto"))
 #: The implementation in use: "native" or "pure".
 BACKEND: str = _backend.NAME
+#: The version of its inner loop: "portable", "avx2" or "avx512"; "python" for the pure implementation.
+KERNEL: str = _backend.KERNEL
 
 
 def signature(old: BytesLike | Readable, block_length: int | None = None, seed: int = 0) -> bytes:
@@ -44,19 +52,25 @@ def signature(old: BytesLike | Readable, block_length: int | None = None, seed: 
     return b"".join(signature_chunks(old, block_length, seed))
 
 
-def signature_chunks(old: BytesLike | Readable, block_length: int | None = None, seed: int = 0) -> Iterator[bytes]:
+def signature_chunks(
+    old: BytesLike | Readable, block_length: int | None = None, seed: int = 0, *, executor: Executor | None = None
+) -> Iterator[bytes]:
     """The signature stream of `old`, in chunks, in constant memory.
 
     :param old: bytes, or a binary file, read from where it stands to its end; it need not be seekable.
     :param block_length: bytes of a block; by default `block_length_for` the size, 32 KiB for a stream of unknown length.
     :param seed: seed of the strong sums; take a random one for each transfer, so that nobody can prepare colliding blocks.
+    :param executor: a file is read on it while this thread sums what was read before; at most one call at a time, and none any more when
+        the iterator has ended or is closed. The pure implementation does without.
     :raises ValueError: `block_length` or `seed` is out of bounds.
     :raises UserError: (while reading) `old` has more blocks than a signature may have.
     """
-    return _backend.signature_chunks(old, block_length, seed)
+    return _backend.signature_chunks(old, block_length, seed, executor=executor)
 
 
-def delta(sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None = None) -> Iterator[bytes]:
+def delta(
+    sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None = None, executor: Executor | None = None
+) -> Iterator[bytes]:
     """The delta stream that makes `new` out of the file that `sig` describes, in chunks of at most 1 MiB, in constant memory.
 
     The signature is checked at once, before the iterator is returned.
@@ -64,13 +78,19 @@ def delta(sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None
     :param sig: a complete signature stream.
     :param new: bytes, or a binary file, read from where it stands to its end; it need not be seekable.
     :param stats: counters, filled while the iterator is read.
+    :param executor: a file is read on it while this thread searches; otherwise as for `signature_chunks`.
     :raises FormatError: `sig` is not a valid signature.
     """
-    return _backend.delta(sig, new, stats=stats)
+    return _backend.delta(sig, new, stats=stats, executor=executor)
 
 
 def patch(
-    old: BytesLike | Seekable, ops: Iterable[BytesLike], out: Writable, *, max_output: int | None = None
+    old: BytesLike | Seekable,
+    ops: Iterable[BytesLike],
+    out: Writable,
+    *,
+    max_output: int | None = None,
+    executor: Executor | None = None,
 ) -> PatchStats:
     """Write to `out` the file that the delta stream `ops` makes out of `old`, in constant memory.
 
@@ -80,7 +100,9 @@ def patch(
     :param old: bytes, or a seekable binary file.
     :param ops: the stream in chunks, cut anywhere.
     :param out: a binary file.
+    :param executor: large parts are written on it while this thread reads and sums the next; at most one call at a time, and none any more
+        afterwards. The pure implementation does without.
     :param max_output: bytes after which the stream is refused: a few bytes of delta can ask for any number of copies.
     :raises FormatError: the stream is truncated, altered, followed by other bytes, does not fit `old`, or writes more than `max_output`.
     """
-    return _backend.patch(old, ops, out, max_output=max_output)
+    return _backend.patch(old, ops, out, max_output=max_output, executor=executor)

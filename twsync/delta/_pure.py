@@ -7,6 +7,7 @@ names are used there, here and in csrc/search.c.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import xxhash
 
@@ -25,17 +26,24 @@ from twsync.delta.format import (
     check_seed,
     check_signature,
 )
-from twsync.delta.source import BytesLike, Readable, bytes_of, default_block_length, filler
+from twsync.delta.interface import BytesLike, Readable
+from twsync.delta.source import bytes_of, default_block_length, filler
 from twsync.errors import UserError
 
-__all__ = ["NAME", "delta", "patch", "signature_chunks"]
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+__all__ = ["KERNEL", "NAME", "delta", "patch", "signature_chunks"]
 
 NAME = "pure"
+KERNEL = "python"
 _READ = 256 * 1024
 
 
-def signature_chunks(old: BytesLike | Readable, block_length: int | None = None, seed: int = 0) -> Iterator[bytes]:
-    """See `twsync.delta.signature_chunks`."""
+def signature_chunks(
+    old: BytesLike | Readable, block_length: int | None = None, seed: int = 0, *, executor: Executor | None = None
+) -> Iterator[bytes]:
+    """See `twsync.delta.signature_chunks`. Does one thing at a time, with or without an executor."""
     if block_length is None:
         block_length = default_block_length(old)
     check_block_length(block_length)
@@ -77,8 +85,10 @@ def _blocks(source: BytesLike | Readable, length: int) -> Iterator[memoryview]:
         yield from (buffer[start : min(start + length, got)] for start in range(0, got, length))
 
 
-def delta(sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None = None) -> Iterator[bytes]:
-    """See `twsync.delta.delta`."""
+def delta(
+    sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None = None, executor: Executor | None = None
+) -> Iterator[bytes]:
+    """See `twsync.delta.delta`. Does one thing at a time, with or without an executor."""
     view = memoryview(sig).cast("B")
     table = Table(check_signature(view), view)
     return _chunks(Search(table, Window(new, table.block_length), DeltaStats() if stats is None else stats))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING
 
 import xxhash
 
@@ -17,14 +18,25 @@ from twsync.delta.format import (
     OP_LITERAL,
     PatchStats,
 )
-from twsync.delta.source import BytesLike, Seekable, Writable, bytes_of, filler, write_all
+from twsync.delta.interface import BytesLike, Seekable, Writable
+from twsync.delta.source import bytes_of, filler, write_all
 from twsync.errors import FormatError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 _READ = 256 * 1024
 
 
-def patch(old: BytesLike | Seekable, ops: Iterable[BytesLike], out: Writable, *, max_output: int | None = None) -> PatchStats:
-    """See `twsync.delta.patch`."""
+def patch(
+    old: BytesLike | Seekable,
+    ops: Iterable[BytesLike],
+    out: Writable,
+    *,
+    max_output: int | None = None,
+    executor: Executor | None = None,
+) -> PatchStats:
+    """See `twsync.delta.patch`. Does one thing at a time, with or without an executor."""
     most = limits.MAX_FILE_SIZE if max_output is None else min(max(max_output, 0), limits.MAX_FILE_SIZE)
     reader = _Reader()
     writer = _Writer(old, out)

@@ -27,7 +27,8 @@ from twsync.delta.format import (
     SignatureInfo,
     varint,
 )
-from twsync.delta.source import BytesLike, Readable, bytes_of, filler
+from twsync.delta.interface import BytesLike, Readable
+from twsync.delta.source import bytes_of, filler
 
 #: Windows whose sums are computed at once behind a match; doubled up to MOST_WINDOWS while nothing is found.
 _FEWEST_WINDOWS = 128
@@ -52,7 +53,7 @@ class Table:
             self.strong.append(strong)
             if block < self.full:
                 same = self.blocks.setdefault(weak, [])
-                if len(same) < limits.MAX_CANDIDATES and all(self.strong[other] != strong for other in same):
+                if len(same) < limits.MAX_BLOCK_CANDIDATES and all(self.strong[other] != strong for other in same):
                     same.append(block)
         self.weak = frozenset(self.blocks)
 

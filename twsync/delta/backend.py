@@ -1,18 +1,17 @@
-"""Which of the two implementations is used, by the environment variable TWSYNC_DELTA.
+"""Which implementation does the work: C or Python.
 
-`auto` (also when unset) takes the C core if it was built, else pure Python. `native` and `pure` are demands: one that cannot be met is an
-error, never quietly the other. Both modules can be imported side by side, whatever is chosen here.
+TWSYNC_DELTA=auto (the default) takes the C core where it was built; `native` and `pure` demand one. `native:KERNEL` also demands one
+version of its inner loop: `portable`, `avx2` or `avx512`; otherwise the best that the CPU can run is taken. What is demanded and missing
+is an error, never quietly another. All write the same bytes, and all can be imported side by side, whatever is chosen here.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Iterator
-from typing import Protocol
-
-from twsync.delta.format import DeltaStats, PatchStats
-from twsync.delta.source import BytesLike, Readable, Seekable, Writable
 from twsync.errors import ConfigError
+
+TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
+if TYPE_CHECKING:
+    from twsync.delta.interface import Backend
 
 
 class BackendError(ConfigError, ImportError):
@@ -23,36 +22,27 @@ class BackendError(ConfigError, ImportError):
         self.name = "twsync.delta"  # `python -m twsync.delta` then reports it in one line
 
 
-class Backend(Protocol):
-    """What `_native` and `_pure` both offer; see `twsync.delta` for the words."""
-
-    NAME: str
-
-    def signature_chunks(self, old: BytesLike | Readable, block_length: int | None = None, seed: int = 0) -> Iterator[bytes]:
-        """See `twsync.delta.signature_chunks`."""
-
-    def delta(self, sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None = None) -> Iterator[bytes]:
-        """See `twsync.delta.delta`."""
-
-    def patch(
-        self, old: BytesLike | Seekable, ops: Iterable[BytesLike], out: Writable, *, max_output: int | None = None
-    ) -> PatchStats:
-        """See `twsync.delta.patch`."""
-
-
 def choose(wish: str) -> Backend:
     """The implementation for a value of TWSYNC_DELTA.
 
-    :raises BackendError: the value is unknown, or `native` is demanded and was not built.
+    :raises BackendError: the value is unknown, or `native` is demanded and was not built, or a kernel that this CPU or build has not.
     """
-    if wish not in ("auto", "native", "pure"):
-        raise BackendError(f"TWSYNC_DELTA is {wish!r}; set it to auto, native or pure")
-    if wish != "pure":
+    name, _, kernel = wish.partition(":")
+    if name not in ("auto", "native", "pure") or (name != "native" and name != wish):
+        raise BackendError(f"TWSYNC_DELTA is {wish!r}; set it to auto, native or pure (or native:portable, native:avx2, native:avx512)")
+    if name != "pure":
         try:
-            return importlib.import_module("twsync.delta._native")
+            from twsync.delta import _native
         except ImportError as error:
-            if wish == "native":
+            if name == "native":
                 raise BackendError(
-                    f"TWSYNC_DELTA=native, but the C core cannot be loaded ({error}); install a C compiler and build with TWSYNC_NATIVE=yes"
+                    f"TWSYNC_DELTA={wish}, but the C core cannot be loaded ({error}); install a C compiler and build with TWSYNC_NATIVE=yes"
                 ) from error
-    return importlib.import_module("twsync.delta._pure")
+        else:
+            try:
+                return _native.Native(kernel if wish != name else None)
+            except LookupError as error:
+                raise BackendError(f"TWSYNC_DELTA={wish}, but {error.args[0]}; native takes the best that there is") from None
+    from twsync.delta import _pure
+
+    return _pure

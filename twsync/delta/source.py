@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from twsync.delta.tuning import UNKNOWN, block_length_for
 
+TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from collections.abc import Callable
+    from typing import Any
 
-#: Bytes in memory: bytes, bytearray, memoryview, mmap, array …
-BytesLike: TypeAlias = "Buffer"
-
-
-class Readable(Protocol):
-    """A binary file or stream; `readinto` is used where it exists."""
-
-    def read(self, size: int = ..., /) -> bytes | None:
-        """At most `size` bytes, none at the end."""
-
-
-class Seekable(Readable, Protocol):
-    """A binary file that can be read at any place."""
-
-    def seek(self, offset: int, whence: int = ..., /) -> int:
-        """Go to a place."""
-
-
-class Writable(Protocol):
-    """A binary file that takes bytes."""
-
-    def write(self, data: memoryview, /) -> int | None:
-        """Take some or all of `data`; return how many, None for all."""
-
+    from twsync.delta.interface import BytesLike, Readable, Writable
 
 def bytes_of(source: object) -> memoryview | None:
     """A flat view of `source` if it is bytes in memory, None if it is a file.

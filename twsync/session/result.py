@@ -17,9 +17,9 @@ class State(enum.StrEnum):
     """How a session ended."""
 
     DONE = "done"
-    "Both sides are in step."
+    "Both sides are in step. (Special files, which never travel, may have been skipped.)"
     PARTIAL = "partial"
-    "In step but for what was skipped."
+    "In step but for what was skipped because of an error; the next session tries it again."
     FAILED = "failed"
     "Ended by an error; what was placed before it stays."
     QUEUED = "queued"
@@ -76,8 +76,10 @@ class SessionResult(msgspec.Struct, kw_only=True):
     "The partner, ``user/device``."
     protocol: str
     type: str
-    "The type that was asked for (the first two-way session of two devices compares everything, as a slow one)."
+    "The type that was asked for."
     state: State
+    effective_type: str | None = None
+    "The type that the session had: the first two-way session of two devices compares everything, as a slow one. None if it never began."
     sent: Traffic = msgspec.field(default_factory=Traffic)
     received: Traffic = msgspec.field(default_factory=Traffic)
     conflicts: list[Conflict] = msgspec.field(default_factory=list)

@@ -22,6 +22,8 @@ __all__ = ["Event", "Framer", "FramingLimits", "Malformed", "Ping", "Pong", "ser
 
 _CRLF = b"\r\n"
 _END = b"\r\n\r\n"
+#: Bytes of a Via with a long host, and of Content-Length and the empty line.
+_ROOM_FOR_VIA = 384
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,21 @@ class Framer:
         self._head, self._started, self._searched, self._blank_lines = None, False, 0, 0
         events.append(build_message(head, body))
         return True
+
+
+def fits(message: sipmessage.Request | sipmessage.Response, limits: FramingLimits | None = None) -> bool:
+    """Whether a message stays within the limits when one more Via is put on top: so whoever has the same limits will read it."""
+    bounds = limits or FramingLimits()
+    lengths = [len(message.method) + len(str(message.uri)) + 10] if isinstance(message, sipmessage.Request) else [len(message.phrase) + 12]
+    for name in message.headers.keys():  # noqa: SIM118 - no mapping
+        lengths += [len(name) + 2 + len(value.encode("utf-8", "surrogateescape")) for value in message.headers.getlist(name)]
+    head = sum(lengths) + 2 * len(lengths) + _ROOM_FOR_VIA
+    return (
+        max(lengths) <= bounds.line
+        and len(lengths) + 1 <= bounds.headers  # without the start line, and with Via and Content-Length
+        and head <= bounds.head
+        and head + len(message.body) <= bounds.message
+    )
 
 
 def serialize(message: sipmessage.Request | sipmessage.Response) -> bytes:

@@ -1,6 +1,8 @@
-"""Which new SIP connections may come in: so many at once, and so many per second and address.
+"""Which new SIP connections may come in: so many at once, so many per second and address, and so many strangers of one address.
 
-A client that cannot get in is not answered but closed: before the TLS handshake a refusal costs us nothing.
+A stranger is a connection that has not authenticated yet. When all places are taken, the stranger that has stood for longest has to go:
+so a flood of connections that say nothing cannot keep out who signs in quickly. A client that cannot get in is not answered but closed:
+before the TLS handshake a refusal costs us nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ class AdmissionLimits:
     "New ones per second and address, on average."
     burst: int = limits.SIP_FLOW_BURST
     "New ones of one address at once."
+    strangers: int = limits.MAX_SIP_STRANGERS
+    "Connections of one address that have not authenticated."
     addresses: int = limits.MAX_SIP_ADDRESSES
     "Addresses that are remembered; the one that was quiet for longest is forgotten first."
 
@@ -32,6 +36,7 @@ class Admission:
     def __init__(self, limits: AdmissionLimits | None = None) -> None:
         self._limits = limits or AdmissionLimits()
         self._standing = 0
+        self._strangers: dict[str, int] = {}
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     @property
@@ -39,21 +44,41 @@ class Admission:
         """Connections admitted and not left."""
         return self._standing
 
-    def enter(self, host: str, now: float) -> bool:
-        """Whether a connection from this address may come in; if so, it must `leave` once."""
+    def allows(self, host: str, now: float) -> bool:
+        """Whether this address may make one more connection now, if there is a place for it."""
         network = _network(host)
         tokens, then = self._buckets.pop(network, (float(self._limits.burst), now))
         tokens = min(float(self._limits.burst), tokens + max(0.0, now - then) * self._limits.rate)
-        admitted = tokens >= 1.0 and self._standing < self._limits.flows
+        strangers = self._strangers.get(network, 0)
+        allowed = tokens >= 1.0 and strangers < self._limits.strangers
         self._buckets[network] = (tokens - 1.0 if tokens >= 1.0 else tokens, now)
         if len(self._buckets) > self._limits.addresses:
             self._buckets.popitem(last=False)
-        self._standing += admitted
-        return admitted
+        return allowed
 
-    def leave(self) -> None:
-        """An admitted connection ended."""
+    @property
+    def full(self) -> bool:
+        """Whether all places are taken."""
+        return self._standing >= self._limits.flows
+
+    def enter(self, host: str) -> None:
+        """A connection from this address comes in. It is a stranger, and must `leave` once."""
+        network = _network(host)
+        self._standing += 1
+        self._strangers[network] = self._strangers.get(network, 0) + 1
+
+    def authenticated(self, host: str) -> None:
+        """An admitted connection from this address is no stranger any more."""
+        network = _network(host)
+        left = self._strangers.pop(network) - 1
+        if left:
+            self._strangers[network] = left
+
+    def leave(self, host: str, stranger: bool) -> None:
+        """An admitted connection from this address ended."""
         self._standing -= 1
+        if stranger:
+            self.authenticated(host)
 
 
 def _network(host: str) -> str:

@@ -52,6 +52,9 @@ class FlowOwner(Interface):
     def flow_lost(self, flow: Flow, reason: str, opened: bool) -> None:
         """The connection ended; `opened` tells whether `flow_made` was called."""
 
+    def flow_authenticated(self, flow: Flow) -> None:
+        """It has shown who it is; perhaps not for the first time."""
+
     def message_received(self, flow: Flow, message: Message) -> None:
         """A well-formed message came."""
 
@@ -99,6 +102,7 @@ class Flow(Protocol):
         self._timers: dict[str, Delayed] = {}
         self._opened = self._closing = self._lost = self._paused = False
         self._written_while_paused = 0
+        self._backlog = bytearray()
         self._silence_limit = 0.0
         self._reason = ""
 
@@ -127,6 +131,7 @@ class Flow(Protocol):
     def authenticated(self) -> None:
         """Lift the deadline by which a new connection must have shown who it is."""
         self._stop("authentication")
+        self._owner.flow_authenticated(self)
 
     def ping(self) -> None:
         """Send a CRLF ping now, unless one is under way; no pong within 10 s closes the flow. For the side that opened the connection."""
@@ -150,6 +155,8 @@ class Flow(Protocol):
             return
         self._closing = True
         self._reason = reason
+        if "turn" in self._timers:
+            self.transport.resumeProducing()
         for name in tuple(self._timers):
             self._stop(name)
         if self._opened:
@@ -192,14 +199,39 @@ class Flow(Protocol):
         if self._closing:
             return
         self.last_received = self._clock.seconds()
+        waiting = bool(self._backlog)
+        self._backlog += data
+        if not waiting:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Deal with what came, but not with more of it than the other connections have patience for."""
+        done = 0
+        while self._backlog and not self._closing and done < limits.SIP_MESSAGES_PER_TURN:
+            data = bytes(self._backlog[: limits.SIP_BYTES_PER_TURN])
+            del self._backlog[: limits.SIP_BYTES_PER_TURN]
+            done += self._feed(data)
+        if self._closing:
+            self._backlog.clear()
+        elif self._backlog:
+            # Reading goes on, or not, as the transport's own buffers see fit; what is here is at most what it hands out at once.
+            self.transport.pauseProducing()
+            self._start("turn", 0, self._next_turn)
+
+    def _next_turn(self) -> None:
+        self.transport.resumeProducing()
+        self._turn()
+
+    def _feed(self, data: bytes) -> int:
+        """Cut bytes into messages and deal with them; how many there were."""
         try:
             events = self._framer.feed(data)
         except FormatError as error:
             self._broken(error)
-            return
+            return 0
         for event in events:
             if self._closing:
-                return
+                return 0
             if isinstance(event, Ping):
                 self._write(b"\r\n")
             elif isinstance(event, Pong):
@@ -215,6 +247,7 @@ class Flow(Protocol):
             self._stop("unfinished")
         elif events or "unfinished" not in self._timers:
             self._expire("unfinished", self._limits.unfinished, "A message stayed unfinished.")
+        return len(events)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection ended."""

@@ -91,6 +91,10 @@ class SipTransport:
         self._merged = merged
         self._flow_limits = flow_limits or FlowLimits()
         self._admission = Admission(admission)
+        self._admitted: dict[Flow, tuple[str, bool]] = {}
+        "Connections that came in: from where, and whether they are strangers."
+        self._strangers: dict[Flow, None] = {}
+        "The oldest first."
         self._flows: dict[str, Flow] = {}
         self._clients: dict[Flow, dict[Key, ClientTransaction]] = {}
         self._servers: dict[Flow, dict[Key, ServerTransaction]] = {}
@@ -140,10 +144,38 @@ class SipTransport:
         return Flow(self, self._clock, self._token, initiator, self._flow_limits)
 
     def _admit(self, host: str) -> Flow | None:
-        if not self._admission.enter(host, self._clock.seconds()):
+        allowed = self._admission.allows(host, self._clock.seconds())
+        if allowed and self._admission.full:
+            self._make_place()
+        if not allowed or self._admission.full:
             self.log.debug("A connection from {host} was refused: too many", host=host)
             return None
-        return self._build(initiator=False)
+        self._admission.enter(host)
+        flow = self._build(initiator=False)
+        self._admitted[flow] = (host, True)
+        self._strangers[flow] = None
+        return flow
+
+    def _make_place(self) -> None:
+        """Close the stranger that has stood for longest."""
+        for flow in self._strangers:
+            self._left(flow)
+            flow.close("All places are taken, and it has not authenticated.")
+            return
+
+    def _left(self, flow: Flow) -> None:
+        """A connection that came in has ended, or its place is another's."""
+        if (place := self._admitted.pop(flow, None)) is not None:
+            self._admission.leave(*place)
+        self._strangers.pop(flow, None)
+
+    def flow_authenticated(self, flow: Flow) -> None:
+        """A flow has shown who it is; called by it."""
+        host, stranger = self._admitted.get(flow, ("", False))
+        if stranger:
+            self._admitted[flow] = (host, False)
+            self._strangers.pop(flow)
+            self._admission.authenticated(host)
 
     def flow_made(self, flow: Flow) -> None:
         """A flow stands; called by it."""
@@ -156,8 +188,7 @@ class SipTransport:
 
     def flow_lost(self, flow: Flow, reason: str, opened: bool) -> None:
         """A flow ended; called by it."""
-        if not flow.initiator:
-            self._admission.leave()
+        self._left(flow)
         if (opening := self._opening.pop(flow, None)) is not None:
             opening.errback(Failure(ProtocolError(f"The connection could not be made: {reason}", "connection-failed")))  # type: ignore[no-untyped-call]
         if not opened:

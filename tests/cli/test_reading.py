@@ -1,0 +1,162 @@
+"""Commands that look and mend, with the daemon stopped: they read the journal; those that need the daemon say how to start it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.versions import Version
+from twsync.session.result import SessionResult, State
+from twsync.store.lock import StateLock
+from twsync.store.rows import Row
+
+KEY = "sha256:" + "cd" * 32
+
+
+@pytest.fixture
+def used(twsync, host, journal, tmp_path):
+    """A host that has had two sessions, a conflict and something in the trash."""
+    root = tmp_path / "files"
+    twsync("collection", "add", "photos", root, config=host)
+    for session, state in (("aa11", "done"), ("ab22", "failed")):
+        about = {"collection": "photos", "device": "alice/desktop", "protocol": "rsync", "type": "two-way"}
+        result = SessionResult(session=session, state=State(state), **about)
+        journal.sessions.begin(session, "photos", "alice/desktop", "client", 1_700_000_000_000_000_000 + ord(session[1]))
+        journal.sessions.finish(session, state, result.to_json().decode(), 1_700_000_001_000_000_000)
+    line = {"at": 1.5, "direction": "sent", "from": "caller", "to": "server", "start": "INVITE", "cseq": "INVITE"}
+    line |= {"call_id": "aa11", "step": 11}
+    journal.sessions.add_trace("aa11", [json.dumps(line)])
+    rows = journal.collection("photos")
+    items = []
+    for key, text in ((b"a.txt", "theirs"), (b"a (conflict).txt", "ours")):
+        (root / key.decode()).write_text(text)
+        items.append(Row(Item(key, Kind.FILE, b"x" * 32, 4, 0, 0o644, Version.of([(5, 1)]))))
+    rows.take(items, 5)
+    journal.conflicts.add("photos", b"a.txt", b"a (conflict).txt", "kept-both", True, "aa11", "alice/desktop", 5)
+    journal.conflicts.add("photos", b"b.txt", b"b (conflict).txt", "kept-both", True, "aa11", "alice/desktop", 5)
+    journal.durable()
+    return host
+
+
+def test_status(twsync, used):
+    found = twsync("status", "--json", config=used).json
+    assert found["server"]["connected"] is False
+    assert found["server"]["uri"] == "sips:alice@127.0.0.1:1"
+    (collection,) = found["collections"]
+    assert (collection["name"], collection["items"]) == ("photos", 2)
+    assert collection["partners"] == [{"device": "alice/desktop", "last_sync": "2023-11-14T22:13:21Z", "state": "failed"}]
+    assert found["sessions"] == []
+    text = twsync("status", config=used)
+    assert "not running" in text.out and "photos" in text.out
+
+
+def test_status_of_a_host_that_never_ran(twsync, host, tmp_path):
+    twsync("collection", "add", "photos", tmp_path / "files", config=host)
+    assert twsync("status", "--json", config=host).json["collections"][0]["items"] == 0
+    assert twsync("history", "--json", config=host).json == []
+    assert twsync("conflicts", "--json", config=host).json == []
+    assert not (host.parent / "state" / "journal.db").exists()
+
+
+def test_history_and_session(twsync, used):
+    assert [one["session"] for one in twsync("history", "--json", config=used).json] == ["ab22", "aa11"]
+    assert "aa11" in twsync("history", config=used).out
+    assert twsync("session", "aa11", "--json", config=used).json["state"] == "done"
+    assert twsync("session", "ab", "--json", config=used).json["session"] == "ab22"
+    traced = twsync("session", "aa11", "--trace", config=used)
+    assert "INVITE" in traced.out and "11" in traced.out
+    assert twsync("session", "aa11", "--trace", "--json", config=used).json["trace"][0]["step"] == 11
+    assert "begin with" in twsync("session", "a", config=used).err
+    assert twsync("session", "zz", config=used).code == 1
+
+
+def test_conflicts_that_another_host_decided_are_not_listed(twsync, used):
+    (open_one,) = twsync("conflicts", "--json", config=used).json
+    assert (open_one["item"], open_one["copy"], open_one["lost"]) == ("a.txt", "a (conflict).txt", "ours")
+    assert len(twsync("conflicts", "--all", "--json", config=used).json) == 2
+    assert twsync("conflicts", "photos", "--json", config=used).json == [open_one]
+    assert twsync("conflicts", "music", config=used).code == 1
+
+
+@pytest.mark.parametrize("item", ["1", "a.txt", "a (conflict).txt"])
+@pytest.mark.parametrize(("keep", "left"), [("ours", "ours"), ("theirs", "theirs")])
+def test_resolve(item, keep, left, twsync, used, journal, tmp_path):
+    journal.close()
+    said = twsync("conflicts", "resolve", item, "--keep", keep, config=used)
+    assert said.code == 0, said.err
+    assert (tmp_path / "files" / "a.txt").read_text() == left
+    assert not (tmp_path / "files" / "a (conflict).txt").exists()
+    assert twsync("conflicts", "--json", config=used).json == []
+    (thrown,) = twsync("trash", "list", "--json", config=used).json
+    assert twsync("trash", "restore", "photos", thrown["item"], "--to", "back.txt", config=used).code == 0
+    assert (tmp_path / "files" / "back.txt").exists()
+
+
+def test_resolve_what_is_not_there(twsync, used):
+    said = twsync("conflicts", "resolve", "nothing", "--keep", "ours", config=used)
+    assert said.code == 1
+    assert "no open conflict" in said.err
+    assert twsync("conflicts", "resolve", "1", config=used).code == 2
+
+
+def test_trash_of_a_missing_folder_is_told(twsync, used, tmp_path):
+    (tmp_path / "files").rename(tmp_path / "gone")
+    said = twsync("trash", "list", "--json", config=used)
+    assert (said.code, said.json) == (0, [])
+    assert "photos" in said.err
+    assert twsync("trash", "list", "photos", config=used).code == 1
+
+
+def test_trust(twsync, used, journal):
+    assert twsync("trust", "desktop", config=used).code == 1
+    journal.trust.meet("alice/desktop", "sha256:" + "00" * 32, 1)
+    journal.trust.meet("alice/desktop", KEY, 2)
+    journal.durable()
+    journal.close()
+    said = twsync("trust", "desktop", "--json", config=used)
+    assert said.json == {"device": "alice/desktop", "fingerprint": KEY, "changed": True}
+    assert "trusted already" in twsync("trust", "alice/desktop", config=used).out
+
+
+@pytest.mark.parametrize("words", [["sync", "photos", "desktop"], ["alert", "photos", "desktop"], ["devices"]])
+def test_what_needs_the_daemon_says_how_to_start_it(words, twsync, used):
+    said = twsync(*words, config=used)
+    assert said.code == 1
+    assert f"twistd -n syncpeer --config {used}" in said.err
+    document = twsync(*words, "--json", config=used)
+    assert document.json["error"]["code"] == "daemon-stopped"
+
+
+@pytest.mark.parametrize("word", ["sync", "alert"])
+def test_session_with_oneself(word, twsync, used):
+    assert "is this device" in twsync(word, "photos", "laptop", config=used).err
+
+
+def test_writing_commands_respect_the_lock(twsync, used, journal):
+    with StateLock.acquire(used.parent / "state" / "lock", "another program"):
+        said = twsync("trust", "desktop", config=used)
+    assert said.code == 1
+    assert "another program" in said.err
+
+
+def test_doctor(twsync, used, tmp_path):
+    said = twsync("doctor", "--json", config=used)
+    assert said.code == 1  # nothing listens at the server's port
+    states = {finding["check"]: finding["state"] for finding in said.json}
+    assert (states["settings"], states["permissions"], states["device key"], states["collection photos"]) == ("ok",) * 4
+    assert (states["server"], states["daemon"], states["conflicts"]) == ("fail", "warn", "warn")
+    (used.parent / "password").chmod(0o644)
+    (tmp_path / "files").rename(tmp_path / "gone")
+    states = {finding["check"]: finding["state"] for finding in twsync("doctor", "--json", config=used).json}
+    assert (states["permissions"], states["collection photos"]) == ("warn", "fail")
+    (used.parent / "device" / "key.pem").unlink()
+    text = twsync("doctor", config=used)
+    assert "fail  key" in text.out
+
+
+def test_doctor_without_settings(twsync, tmp_path):
+    said = twsync("doctor", config=tmp_path / "none.toml")
+    assert said.code == 1
+    assert "twsync init" in said.out

@@ -1,0 +1,228 @@
+"""Who is believed, who has to wait, and what strangers can learn."""
+
+from __future__ import annotations
+
+import pytest
+
+from twsync.sip.message import URI, Request
+
+
+def challenged(phone):
+    phone.send(phone.register_request())
+    return phone.take(401)
+
+
+def test_wrong_password_and_unknown_user_look_the_same(world):
+    """Same code, same headers but for the nonce; so nobody learns who exists."""
+    answers = [world.phone(user, device="x", password="wrong").register() for user in ("alice", "nobody")]
+    assert [answer.code for answer in answers] == [401, 401]
+    shapes = [(answer.phrase, sorted(answer.headers.keys())) for answer in answers]
+    assert shapes[0] == shapes[1]
+
+
+def test_used_nonce_count_is_refused_as_stale(world):
+    """A replayed REGISTER is not accepted; the challenge says stale, so that the right client goes on with a fresh nonce."""
+    phone = world.online()
+    replay = Request(phone.sent.method, phone.sent.uri)
+    for name in tuple(phone.sent.headers.keys()):
+        replay.headers.setlist(name, list(phone.sent.headers.getlist(name)))
+    replay.headers.set("Via", "SIP/2.0/TLS 192.0.2.9:1;branch=z9hG4bKreplay")
+    thief = world.phone(host="192.0.2.9")
+    thief.send(replay)
+    answer = thief.take(401)
+    assert "stale=true" in answer.headers["WWW-Authenticate"]
+    assert not world.parts.location.on_flow(thief.flow)
+
+
+def test_nonce_of_the_registration_serves_a_call(world):
+    """One round trip: the next count of the same nonce is good for an INVITE."""
+    phone, other = world.online(device="laptop"), world.online(device="desktop")
+    request = phone.request("INVITE", other.gruu)
+    assert phone.credentials.authorize(request, "cnonce-of-the-test", "Proxy-Authorization")
+    phone.send(request)
+    assert phone.take(100) and other.take("INVITE")
+
+
+def test_nonce_gets_stale(world):
+    """After 300 seconds; the next try with the fresh one is granted."""
+    phone = world.phone(device="laptop")
+    assert phone.register(Expires="3600").code == 200
+    world.pass_time(301, 10)
+    request = phone.register_request()
+    phone.credentials.authorize(request, "cnonce-of-the-test")
+    phone.send(request)
+    assert "stale=true" in phone.take(401).headers["WWW-Authenticate"]
+    assert phone.register().code == 200
+
+
+def test_nonce_of_an_earlier_life_is_stale(world):
+    """A restart draws a new secret."""
+    phone = world.online(device="laptop")
+    world.restart()
+    again = world.phone(device="laptop", fingerprint=phone.fingerprint)
+    again.credentials = phone.credentials
+    request = again.register_request()
+    phone.credentials.authorize(request, "cnonce-of-the-test")
+    again.send(request)
+    assert "stale=true" in again.take(401).headers["WWW-Authenticate"]
+
+
+def test_md5_can_be_switched_off(new_world):
+    """Then only SHA-256 is offered, and an MD5 answer is refused."""
+    world = new_world(md5=False)
+    values = challenged(world.phone()).headers.getlist("WWW-Authenticate")
+    assert len(values) == 1 and "SHA-256" in values[0]
+
+
+def test_failures_slow_down(world):
+    """From the sixth try on answers wait 1, 2, 4 … 30 seconds, behind each other."""
+    for _ in range(5):
+        assert world.phone(password="wrong").register().code == 401
+    phone = world.phone(password="wrong")
+    assert phone.register() is None
+    world.pass_time(1.1, 0.5)
+    assert phone.take(401)
+    phone = world.phone(password="wrong")
+    assert phone.register() is None
+    world.pass_time(1.1, 0.5)
+    assert not any(getattr(message, "code", None) == 401 for message in phone.read())
+    world.pass_time(1.0, 0.5)
+    assert phone.take(401)
+
+
+def test_the_right_password_waits_too(world):
+    """Else a quick answer would tell which of many tries was the right one."""
+    for _ in range(6):
+        world.phone(password="wrong").register()
+        world.pass_time(1)
+    phone = world.phone()
+    assert phone.register() is None
+    world.pass_time(40)
+    assert phone.take(200)
+
+
+def test_a_proven_flow_does_not_wait(world):
+    """Who attacks from behind the same address does not keep the household out."""
+    phone = world.online()
+    for _ in range(7):
+        world.phone(password="wrong").register()
+    assert phone.register().code == 200
+
+
+def test_other_users_wait_only_after_twenty_failures_of_the_address(world):
+    """Five failures of alice do not slow bob; twenty of the address do."""
+    for _ in range(6):
+        world.phone("alice", password="wrong").register()
+    assert world.phone("bob").register().code == 200
+    for number in range(15):
+        world.phone(f"user{number}", password="wrong").register()
+    assert world.phone("carol").register() is None
+    assert world.phone("carol", host="192.0.2.77").register().code == 200
+
+
+def test_too_many_waiting_attempts_are_refused(world):
+    """503 with Retry-After; they would only take memory. The first one's wait ran out since the failure before it."""
+    for _ in range(10):
+        world.phone(password="wrong").register()
+        world.pass_time(60, 30)
+    codes = []
+    for _ in range(6):
+        answer = world.phone(password="wrong").register()
+        codes.append(None if answer is None else answer.code)
+    assert codes == [401, None, None, None, None, 503]
+
+
+def test_a_call_that_is_cancelled_while_it_waits_is_not_passed_on(world):
+    """Its callee would ring for nobody."""
+    bob = world.online()
+    for _ in range(8):
+        world.phone(password="wrong").register()
+    caller = world.phone()
+    assert caller.invite("sips:alice@example.org") is None
+    caller.cancel()
+    world.pass_time(31)
+    assert caller.take(487)
+    assert not any(isinstance(message, Request) for message in bob.read())
+
+
+@pytest.mark.parametrize("signed", ["sip:192.0.2.100:5061", "sip:example.org", "sip:sync.example.org"])
+def test_an_answer_for_the_bare_address_of_the_server_passes(world, signed):
+    """SIPp signs the address that it connects to, whatever it requests."""
+    phone = world.phone()
+    challenge = challenged(phone)
+    phone.credentials.challenged(challenge)
+    request = phone.register_request()
+    twin = Request(request.method, URI.parse(signed))
+    assert phone.credentials.authorize(twin, "cnonce-of-the-test")
+    request.headers.set("Authorization", twin.headers["Authorization"])
+    phone.send(request)
+    assert phone.take(200)
+
+
+@pytest.mark.parametrize("signed", ["sip:other.example", "sip:bob@example.org"])
+def test_an_answer_for_something_else_does_not(world, signed):
+    """Such as another server, or another request."""
+    phone = world.phone()
+    challenge = challenged(phone)
+    phone.credentials.challenged(challenge)
+    request = phone.register_request()
+    twin = Request(request.method, URI.parse(signed))
+    assert phone.credentials.authorize(twin, "cnonce-of-the-test")
+    request.headers.set("Authorization", twin.headers["Authorization"])
+    phone.send(request)
+    assert phone.take(401)
+
+
+def test_an_agent_that_gives_up_at_sha_256_gets_md5_alone(world):
+    """It comes again with the same Call-ID and without an answer; and on that connection it is never asked for more."""
+    phone = world.phone()
+    offers = []
+    for _ in range(3):
+        phone.send(phone.register_request(User_Agent="Old/1"))
+        offers.append(len(phone.take(401).headers.getlist("WWW-Authenticate")))
+    assert offers == [2, 1, 2]
+    assert phone.register(User_Agent="Old/1").code == 200
+    phone.send(phone.request("INVITE", "sips:alice@example.org", User_Agent="Old/1"))
+    assert len(phone.take(407).headers.getlist("Proxy-Authenticate")) == 1
+
+
+def test_our_own_devices_are_always_offered_everything(world):
+    """They come again with the same Call-ID whenever they connect anew."""
+    for _ in range(3):
+        phone = world.phone()
+        phone.call_id = "registration"
+        phone.send(phone.register_request(User_Agent="twsync/0.1.0"))
+        assert len(phone.take(401).headers.getlist("WWW-Authenticate")) == 2
+
+
+def test_failures_are_forgotten(world):
+    """After ten minutes without one."""
+    for _ in range(8):
+        world.phone(password="wrong").register()
+    world.pass_time(700, 10)
+    assert world.phone().register().code == 200
+
+
+def test_silent_connections_are_closed(world):
+    """Who has not proven to be anyone within 30 seconds."""
+    silent, good = world.phone(), world.online()
+    world.pass_time(31)
+    assert silent.closed and not good.closed
+
+
+@pytest.mark.parametrize(
+    "value", ["Digest", "Digest username", 'Digest username="a', "Basic YTpi", 'Digest username="alice", realm="example.org"']
+)
+def test_malformed_credentials_are_a_challenge(world, value):
+    """Never an error of ours."""
+    phone = world.phone()
+    phone.send(phone.register_request(Authorization=value))
+    assert phone.take(401) or phone.take(400)
+
+
+def test_old_agents_see_md5_alone(world):
+    """They would give up at sight of SHA-256 (control.oldagents)."""
+    phone = world.phone()
+    phone.send(phone.register_request(User_Agent="baresip v1.0.0 (x86_64/linux)"))
+    (value,) = phone.take(401).headers.getlist("WWW-Authenticate")
+    assert "algorithm=MD5" in value.replace('"', "")

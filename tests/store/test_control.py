@@ -1,0 +1,337 @@
+"""The control database: made whole, opened with care, changed in transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+
+import pytest
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from twsync.errors import ConfigError, StoreError, UserError
+from twsync.store import control_schema as schema
+from twsync.store.control import ControlDatabase, located, sqlite_url
+from twsync.store.control_values import BindingRow, Device, SessionRow, StoredRequest, TraceRow, User
+
+FINGERPRINT = "sha256:" + "ab" * 32
+
+
+@pytest.fixture
+def url(tmp_path):
+    url = sqlite_url(tmp_path / "control.db")
+    ControlDatabase.create(url, "example.org")
+    return url
+
+
+@pytest.fixture
+def database(url):
+    database = ControlDatabase.open(url, "example.org")
+    with database.transaction() as transaction:
+        for name in ("alice", "bob"):
+            transaction.add_user(User(name, "s" * 64, "m" * 32, False, 1.0))
+    yield database
+    database.close()
+
+
+def ask(database, name, *arguments, **named):
+    with database.transaction() as transaction:
+        return getattr(transaction, name)(*arguments, **named)
+
+
+def device(user="alice", name="laptop", **more):
+    return Device(user, name, **({"fingerprint": FINGERPRINT, "first_seen": 1.0, "last_seen": 2.0} | more))
+
+
+def binding(user="alice", key="k", device="laptop", expires=100.0):
+    return BindingRow(user, key, device, "sips:alice@192.0.2.1", "urn:uuid:1", 1, "call", 7, "flow", expires)
+
+
+def request(number=1, partner="bob/studio", user="alice", device="laptop", collection="photos", created=5.0):
+    return StoredRequest(f"id-{number}", partner, user, device, collection, "two-way", created)
+
+
+# --- making and opening --------------------------------------------------------------------------------------------------------
+
+
+def test_new_database_is_private_and_alone(url, tmp_path):
+    """0600, and nothing temporary stays beside it."""
+    path = tmp_path / "control.db"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [found.name for found in tmp_path.iterdir()] == ["control.db"]
+
+
+def test_nothing_is_written_over(url):
+    """A second one is refused."""
+    with pytest.raises(ConfigError, match="already is a database"):
+        ControlDatabase.create(url, "example.org")
+
+
+def test_interrupted_making_leaves_nothing(tmp_path, monkeypatch):
+    """The file has its name only when it is whole."""
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ControlDatabase, "_fill", fail)
+    with pytest.raises(StoreError, match="No space left"):
+        ControlDatabase.create(sqlite_url(tmp_path / "control.db"), "example.org")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "words"),
+    [
+        (lambda path: path.unlink(), ConfigError, "twsync ctl init"),
+        (lambda path: path.write_bytes(b"x" * 5000), StoreError, "damaged"),
+        (lambda path: path.write_bytes(path.read_bytes()[:4096] + b"\x99" * (path.stat().st_size - 4096)), StoreError, "damaged"),
+        (lambda path: path.write_bytes(b""), StoreError, "not a twsync control database"),
+        (lambda path: sql(path, "UPDATE state SET version = 99"), StoreError, "version 99"),
+        (lambda path: sql(path, "DELETE FROM state"), StoreError, "no state row"),
+        (lambda path: sql(path, "UPDATE state SET realm = 'other.org'"), ConfigError, "belongs to the realm 'other.org'"),
+    ],
+    ids=["missing", "garbage", "torn", "empty", "newer", "no state", "realm"],
+)
+def test_what_cannot_be_opened(url, tmp_path, damage, error, words):
+    """One sentence that says what is wrong."""
+    damage(tmp_path / "control.db")
+    with pytest.raises(error, match=words) as caught:
+        ControlDatabase.open(url, "example.org")
+    assert "\n" not in str(caught.value)
+
+
+def sql(path, statement):
+    connection = sqlite3.connect(path)
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("::", "URL"),
+        ("nonsense://host/name", "does not know"),
+        ("sqlite://", "must name a file"),
+        ("sqlite:///:memory:", "must name a file"),
+    ],
+)
+def test_bad_urls(url, words, tmp_path):
+    """Told with an example."""
+    with pytest.raises(ConfigError, match=words):
+        ControlDatabase.open(located(url, tmp_path), "example.org")
+
+
+def test_paths_are_relative_to_the_settings(tmp_path):
+    """An absolute one stays, and so does another kind of database."""
+    assert located("sqlite:///a.db", tmp_path) == f"sqlite:///{tmp_path}/a.db"
+    assert located("sqlite:////var/a.db", tmp_path) == "sqlite:////var/a.db"
+    assert located("postgresql://u:p@h/n", tmp_path) == "postgresql://u:p@h/n"
+
+
+def test_write_ahead_log_and_foreign_keys(database, tmp_path):
+    """As every connection of ours has them."""
+    with database._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_postgresql_takes_the_tables():
+    """The same tables are said in its dialect."""
+    for table in schema.metadata.sorted_tables:
+        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
+
+
+# --- transactions --------------------------------------------------------------------------------------------------------------
+
+
+def test_failed_transaction_changes_nothing(database):
+    """All or nothing."""
+    with pytest.raises(RuntimeError), database.transaction() as transaction:
+        transaction.remove_user("alice")
+        raise RuntimeError
+    assert len(ask(database, "users")) == 2
+
+
+def test_two_writers_wait_for_each_other(database, url):
+    """`twsync ctl` and the daemon at once: no change is lost, nobody sees 'locked'."""
+    other = ControlDatabase.open(url, "example.org")
+    errors = []
+
+    def write(mine, name):
+        try:
+            for _ in range(25):
+                with mine.transaction() as transaction:
+                    transaction.set_admin(name, True)
+        except StoreError as error:
+            errors.append(error)
+
+    before = ask(database, "changes")
+    threads = [threading.Thread(target=write, args=pair) for pair in ((database, "alice"), (other, "bob"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.close()
+    assert not errors and ask(database, "changes") == before + 50
+
+
+def test_full_or_read_only_disk_is_one_sentence(database):
+    """What the database says comes through."""
+    with pytest.raises(StoreError, match=r"refuses: .*readonly"), database.transaction() as transaction:
+        transaction._connection.exec_driver_sql("PRAGMA query_only = ON")
+        transaction.set_admin("alice", True)
+
+
+# --- users ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_users(database):
+    """Added, listed, changed, removed; each raises the counter."""
+    before = ask(database, "changes")
+    ask(database, "change_password", "alice", "new", None)
+    assert ask(database, "user", "alice").ha1_sha256 == "new" and ask(database, "user", "alice").ha1_md5 is None
+    ask(database, "set_admin", "alice", True)
+    assert [(user.name, user.admin) for user in ask(database, "users")] == [("alice", True), ("bob", False)]
+    ask(database, "remove_user", "bob")
+    assert ask(database, "changes") == before + 3
+    for name, arguments in (("remove_user", ()), ("change_password", ("x", "y")), ("set_admin", (True,)), ("user", ())):
+        with pytest.raises(UserError, match="no user bob"):
+            ask(database, name, "bob", *arguments)
+    with pytest.raises(UserError, match="already is a user alice"):
+        ask(database, "add_user", User("alice", "", "", False, 1.0))
+    assert ask(database, "changes") == before + 3
+
+
+def test_secrets_are_not_shown():
+    """Not by repr, which is what logs and tracebacks have."""
+    assert "secret" not in repr(User("alice", "secret", "secret", False, 1.0))
+
+
+def test_removing_a_user_takes_everything_along(database):
+    """Devices, bindings, requests for and from it."""
+    ask(database, "save_device", device())
+    ask(database, "save_device", device("bob", "studio"))
+    ask(database, "save_binding", binding())
+    ask(database, "add_request", request())
+    ask(database, "add_request", request(2, "alice/laptop", "bob", "studio"))
+    ask(database, "remove_user", "alice")
+    counts = ask(database, "count")
+    assert (counts["devices"], counts["bindings"], counts["requests"]) == (1, 0, 0)
+
+
+# --- devices -------------------------------------------------------------------------------------------------------------------
+
+
+def test_devices(database):
+    """Saved by registration, blocked and renamed by administrators; a registration does not unblock."""
+    before = ask(database, "changes")
+    ask(database, "save_device", device())
+    assert ask(database, "changes") == before, "the daemon's own changes need not be told to it"
+    ask(database, "block_device", "alice", "laptop", True)
+    ask(database, "save_device", device(last_seen=9.0, agent="new"))
+    found = ask(database, "device", "alice", "laptop")
+    assert (found.blocked, found.last_seen, found.first_seen, found.agent) == (True, 9.0, 1.0, "new")
+    ask(database, "touch_device", device(last_seen=11.0))
+    assert ask(database, "device", "alice", "laptop").last_seen == 11.0
+    assert ask(database, "devices", "bob") == [] and len(ask(database, "devices")) == 1
+
+
+def test_renaming_takes_requests_along(database):
+    """Those for the device and those that name it; a taken name is refused."""
+    ask(database, "save_device", device())
+    ask(database, "save_device", device("bob", "studio"))
+    ask(database, "save_device", device(name="tablet"))
+    ask(database, "add_request", request())
+    ask(database, "add_request", request(2, "alice/laptop", "bob", "studio"))
+    ask(database, "save_binding", binding())
+    ask(database, "rename_device", "alice", "laptop", "old")
+    assert {(r.partner, r.device) for r in ask(database, "requests")} == {("bob/studio", "old"), ("alice/old", "studio")}
+    assert ask(database, "bindings", 0.0) == []
+    with pytest.raises(UserError, match="already is a device alice/tablet"):
+        ask(database, "rename_device", "alice", "old", "tablet")
+    with pytest.raises(UserError, match="no device alice/laptop"):
+        ask(database, "rename_device", "alice", "laptop", "x")
+
+
+def test_removing_a_device(database):
+    """With its binding and requests; a second time there is none."""
+    ask(database, "save_device", device())
+    ask(database, "save_binding", binding())
+    ask(database, "add_request", request())
+    ask(database, "remove_device", "alice", "laptop")
+    assert ask(database, "count")["requests"] == 0 and ask(database, "bindings", 0.0) == []
+    for name, arguments in (("remove_device", ()), ("block_device", (True,)), ("device", ())):
+        with pytest.raises(UserError, match="no device alice/laptop"):
+            ask(database, name, "alice", "laptop", *arguments)
+
+
+def test_what_a_removed_user_still_sends(database):
+    """The daemon may not have seen it yet: nothing is added, nothing fails."""
+    ask(database, "remove_user", "alice")
+    ask(database, "save_device", device())
+    ask(database, "save_binding", binding())
+    ask(database, "add_request", request())
+    ask(database, "touch_device", device())
+    assert ask(database, "count") == {"users": 1, "devices": 0, "bindings": 0, "requests": 0, "sessions": 0, "trace": 0}
+
+
+# --- the rest ------------------------------------------------------------------------------------------------------------------
+
+
+def test_bindings(database):
+    """Replaced by key, gone when they expire, removed, cleared."""
+    ask(database, "save_binding", binding())
+    ask(database, "save_binding", binding(expires=200.0))
+    ask(database, "save_binding", binding(key="k2", expires=50.0))
+    assert ask(database, "bindings", 100.0) == [binding(expires=200.0)]
+    ask(database, "remove_binding", "alice", "k")
+    ask(database, "remove_binding", "alice", "nothing")
+    assert len(ask(database, "bindings", 0.0)) == 1
+    ask(database, "clear_bindings")
+    assert ask(database, "bindings", 0.0) == []
+
+
+def test_requests(database):
+    """The same one is stored once; an announced one raises the counter."""
+    before = ask(database, "changes")
+    ask(database, "add_request", request())
+    ask(database, "add_request", request(2))
+    ask(database, "add_request", request(3, collection="music", created=1.0), announce=True)
+    assert [found.id for found in ask(database, "requests")] == ["id-3", "id-1"]
+    assert ask(database, "changes") == before + 1
+    ask(database, "remove_requests", ["id-1", "id-9"])
+    assert len(ask(database, "requests")) == 1
+
+
+def test_sessions_and_traces(database):
+    """Found by Call-ID or its beginning; pruned by age."""
+    old = SessionRow("abc-1", "alice/laptop", "bob/studio", "photos", "two-way", "done", started=1.0, ended=2.0)
+    new = SessionRow("abc-2", "alice/laptop", "bob/studio", "photos", "two-way", "running", started=3.0)
+    ask(database, "save_sessions", [old, new])
+    assert ask(database, "sessions") == [new, old] and ask(database, "sessions", True) == [new]
+    assert ask(database, "session", "abc-1") == old
+    ask(database, "save_session", SessionRow("abc-1", "mallory/x", "y", "", "", "done", started=9.0))
+    assert ask(database, "session", "abc-1") == old, "another caller's"
+    for name, words in (("abc", "More than one"), ("x", "no session"), ("%", "no session")):
+        with pytest.raises(UserError, match=words):
+            ask(database, "session", name)
+    ask(database, "end_open_sessions", 4.0, "restarted")
+    assert ask(database, "session", "abc-2").state == "lost"
+    ask(database, "add_trace", [TraceRow("abc-1", 2.0, "b"), TraceRow("abc-1", 1.0, "a")])
+    ask(database, "add_trace", [])
+    assert [row.line for row in ask(database, "trace", "abc-1")] == ["a", "b"]
+    ask(database, "prune", 3.0, 3.0, 100)
+    assert [row.call_id for row in ask(database, "sessions")] == ["abc-2"] and ask(database, "trace", "abc-1") == []
+
+
+def test_too_many_sessions_are_pruned(database):
+    """The oldest of those that have ended, with their ladders."""
+    for number in range(5):
+        ended = None if number == 0 else float(number)
+        ask(database, "save_session", SessionRow(f"c{number}", "a/b", "c/d", "", "", "done", started=float(number), ended=ended))
+        ask(database, "add_trace", [TraceRow(f"c{number}", float(number), "x")])
+    ask(database, "prune", 0.0, 0.0, 2)
+    assert [row.call_id for row in ask(database, "sessions")] == ["c4", "c3", "c0"]
+    assert ask(database, "trace", "c1") == [] and ask(database, "trace", "c0")

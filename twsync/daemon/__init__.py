@@ -1,0 +1,1 @@
+"""The two daemons as twistd runs them."""

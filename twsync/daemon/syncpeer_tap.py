@@ -1,0 +1,64 @@
+"""``twistd syncpeer``: a host."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from twisted.application.service import IService
+from twisted.python import usage
+
+from twsync.daemon import logs
+from twsync.daemon.startup import clearly, own_pid_file
+from twsync.peer.service import PeerService
+from twsync.peer.settings import Settings, load
+
+_PROGRAM = "syncpeer"
+
+
+class Options(usage.Options):
+    """Command line of ``twistd syncpeer``."""
+
+    synopsis = "[--config FILE]"
+    longdesc = (
+        "A host of twsync: registers at the control server, and keeps its collections the same as those of other hosts. "
+        "Make its settings with 'twsync init DIR --server sips:USER@HOST:PORT --device NAME'. "
+        "Example: twistd -n syncpeer --config ~/sync/syncpeer.toml"
+    )
+    optParameters = [["config", "c", None, "The settings file (default: $TWSYNC_CONFIG, then the user's config folder)."]]  # noqa: RUF012, N815
+
+    def postOptions(self) -> None:
+        """Read the settings before twistd goes into the background, so that a mistake in them is told at once."""
+        usual = Path(platformdirs.user_config_dir("twsync")) / "syncpeer.toml"
+        named = Path(self["config"] or os.environ.get("TWSYNC_CONFIG") or usual)
+        with clearly(_PROGRAM):
+            settings = load(named)
+            settings.password()
+        self.settings: Settings = settings
+        parent: Any = self.parent
+        if parent is not None:
+            own_pid_file(parent, named)
+            logs.take_over(parent, settings.log_level, settings.log_json)
+
+
+class _ClearService(PeerService):
+    """Says why it cannot start in one sentence."""
+
+    def startService(self) -> None:
+        with clearly(_PROGRAM):
+            super().startService()
+
+
+def makeService(options: Options) -> IService:
+    """The service, for twistd."""
+    from twisted.internet import reactor
+
+    with clearly(_PROGRAM):
+        service: Any = _ClearService(options.settings, reactor, time.time, secrets.token_bytes, random.SystemRandom().random)
+    found: IService = service
+    return found

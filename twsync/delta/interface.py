@@ -1,0 +1,73 @@
+"""What the delta functions take and give.
+
+The native core imports it for type checkers only: `typing` would cost 10 ms, a third of the time in which the command starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from twsync.delta.format import DeltaStats, PatchStats
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from typing_extensions import Buffer
+
+#: Bytes in memory: bytes, bytearray, memoryview, mmap, array …
+BytesLike: TypeAlias = "Buffer"
+
+
+class Readable(Protocol):
+    """A binary file or stream; `readinto` is used where it exists."""
+
+    def read(self, size: int = ..., /) -> bytes | None:
+        """At most `size` bytes, none at the end."""
+
+
+class Seekable(Readable, Protocol):
+    """A binary file that can be read at any place."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Go to a place."""
+
+
+class Writable(Protocol):
+    """A binary file that takes bytes."""
+
+    def write(self, data: memoryview, /) -> int | None:
+        """Take some or all of `data`; return how many, None for all."""
+
+
+class Backend(Protocol):
+    """What `_native` and `_pure` both offer; see `twsync.delta` for the words."""
+
+    @property
+    def NAME(self) -> str:
+        """``native`` or ``pure``."""
+
+    @property
+    def KERNEL(self) -> str:
+        """Which version of its inner loop it uses."""
+
+    def signature_chunks(
+        self, old: BytesLike | Readable, block_length: int | None = None, seed: int = 0, *, executor: Executor | None = None
+    ) -> Iterator[bytes]:
+        """See `twsync.delta.signature_chunks`."""
+
+    def delta(
+        self, sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None = None, executor: Executor | None = None
+    ) -> Iterator[bytes]:
+        """See `twsync.delta.delta`."""
+
+    def patch(
+        self,
+        old: BytesLike | Seekable,
+        ops: Iterable[BytesLike],
+        out: Writable,
+        *,
+        max_output: int | None = None,
+        executor: Executor | None = None,
+    ) -> PatchStats:
+        """See `twsync.delta.patch`."""

@@ -1,0 +1,208 @@
+"""The control database: who may sign in, which devices there are, what is stored for them, and what sessions were held.
+
+Everything here is synchronous and belongs into a thread; `control.records` is the daemon's. SQLite is used with one writer at a time and a
+write-ahead log, so that `twsync ctl` works on the database of a running daemon. What `twsync ctl` changes raises a counter
+(`Transaction.changes`) that the daemon reads once a second.
+
+A new database is made under a temporary name and renamed when it is complete: whoever finds one finds a whole one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from twsync.errors import ConfigError, StoreError
+from twsync.store import control_schema as schema
+from twsync.store.control_rows import Transaction
+
+#: Milliseconds that a writer waits for another one; `twsync ctl` and the daemon share the file.
+_BUSY_MS = 10_000
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite database at `path`."""
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def located(url: str, folder: Path) -> str:
+    """`url` with the path of a SQLite database taken relative to `folder`.
+
+    :raises ConfigError: it is not a database URL.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(f"[server] database is a URL such as sqlite:///syncctl.db, unlike {url!r}.") from error
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigError("[server] database must name a file: sqlite:///syncctl.db.")
+        parsed = parsed.set(database=str(folder / parsed.database))
+    return parsed.render_as_string(hide_password=False)
+
+
+class ControlDatabase:
+    """An open control database. Thread-safe; each `transaction` uses its own connection.
+
+    :param engine: made by `create` or `open`.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self.name = name
+        "What to call it in messages: its path, or its URL without the password."
+
+    @classmethod
+    def create(cls, url: str, realm: str) -> None:
+        """Make a new, empty database for `realm`.
+
+        :raises ConfigError: there already is one, or the URL cannot be used.
+        :raises StoreError: the disk or the database server refused.
+        """
+        parsed = _parsed(url)
+        if parsed.get_backend_name() != "sqlite":
+            cls._fill(_engine(parsed), _shown(parsed), realm)
+            return
+        path = Path(parsed.database or "")
+        if path.exists():
+            raise ConfigError(f"There already is a database at {path}; use it, or move it away first.", "exists")
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        try:
+            # The file holds what signs users in: nobody else's business, from its first byte.
+            os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            engine = _engine(parsed.set(database=str(beside)))
+            try:
+                cls._fill(engine, str(path), realm)
+            finally:
+                engine.dispose()  # closing the last connection writes the log into the file and removes it
+            beside.rename(path)
+        except OSError as error:
+            raise StoreError(f"The database {path} cannot be made: {error.strerror}.") from error
+        finally:
+            for suffix in ("", "-wal", "-shm"):
+                beside.with_name(beside.name + suffix).unlink(missing_ok=True)
+
+    @staticmethod
+    def _fill(engine: Engine, name: str, realm: str) -> None:
+        with _clear_errors(name):
+            if inspect(engine).has_table("state"):
+                raise ConfigError(f"There already is a control database in {name}; use it, or name another one.", "exists")
+            with engine.begin() as connection:
+                schema.metadata.create_all(connection)
+                connection.execute(insert(schema.state).values(id=1, version=schema.SCHEMA_VERSION, realm=realm, changes=0))
+
+    @classmethod
+    def open(cls, url: str, realm: str) -> ControlDatabase:
+        """Open the database of `realm`.
+
+        :raises ConfigError: there is none, it is another realm's, or the URL cannot be used.
+        :raises StoreError: it is damaged, of another version, or refuses.
+        """
+        parsed = _parsed(url)
+        name = _shown(parsed)
+        if parsed.get_backend_name() == "sqlite" and not Path(name).exists():
+            raise ConfigError(f"There is no database at {name}; make one with 'twsync ctl init'.", "no-database")
+        engine = _engine(parsed)
+        try:
+            cls._check(engine, name, realm)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, name)
+
+    @staticmethod
+    def _check(engine: Engine, name: str, realm: str) -> None:
+        with _clear_errors(name), engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                found = connection.execute(text("PRAGMA quick_check(1)")).scalar()
+                if found != "ok":
+                    said = str(found).splitlines()[-1]
+                    raise StoreError(f"The database {name} is damaged ({said}); restore a backup.", "damaged")
+            if not inspect(connection).has_table("state"):
+                raise StoreError(f"{name} is not a twsync control database; check [server] database.", "damaged")
+            row = connection.execute(select(schema.state.c.version, schema.state.c.realm)).one_or_none()
+        if row is None:
+            raise StoreError(f"The database {name} is damaged (no state row); restore a backup.", "damaged")
+        if row.version != schema.SCHEMA_VERSION:
+            raise StoreError(
+                f"The database {name} has version {row.version}, this twsync knows version {schema.SCHEMA_VERSION}; "
+                f"use the twsync that made it, or restore a backup.",
+                "other-version",
+            )
+        if row.realm != realm:
+            raise ConfigError(
+                f"The database {name} belongs to the realm {row.realm!r}, and its passwords hold for that one only; "
+                f"set [server] realm = {row.realm!r}, or make a new database.",
+                "other-realm",
+            )
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction: committed at the end, rolled back by an exception.
+
+        :raises StoreError: the database refused.
+        """
+        with _clear_errors(self.name), self._engine.begin() as connection:
+            yield Transaction(connection)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+@contextlib.contextmanager
+def _clear_errors(name: str) -> Iterator[None]:
+    """One sentence for what a database may say."""
+    try:
+        yield
+    except DBAPIError as error:
+        cause = error.orig
+        said = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+        damaged = isinstance(cause, sqlite3.DatabaseError) and type(cause) is sqlite3.DatabaseError
+        if damaged:
+            raise StoreError(f"The database {name} is damaged ({said}); restore a backup.", "damaged") from error
+        raise StoreError(f"The database {name} refuses: {said}; check that it is there, writable and not full.") from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"The database {name} refuses: {type(error).__name__}.") from error
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(f"[server] database is a URL such as sqlite:///syncctl.db, unlike {url!r}.") from error
+
+
+def _shown(url: URL) -> str:
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(url)
+    except NoSuchModuleError as error:
+        raise ConfigError(f"twsync does not know databases of the kind {url.drivername!r}; use sqlite or postgresql.") from error
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"[server] database needs the Python package {error.name!r}, which is not installed.") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, see below
+    for pragma in (f"busy_timeout = {_BUSY_MS}", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Immediate: two that read first and write then would find each other's lock too late to wait for it.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

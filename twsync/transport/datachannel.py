@@ -1,0 +1,317 @@
+"""One data connection between two devices: frames over TLS, with flow control both ways.
+
+A thin shell: :mod:`twsync.peerwire.frames` cuts the stream, whoever is set as receiver says what frames mean. What is done here is
+what needs a transport and a clock: writing in large strokes, waiting until the other side takes more, not reading while nobody takes
+frames, and noticing that the other side is gone.
+
+`listener` takes such connections, `connector` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+from typing import Protocol as Shape
+
+from twisted.internet import protocol
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer  # type: ignore[import-untyped]
+
+from twsync.errors import ProtocolError, SessionError, TwsyncError
+from twsync.limits import IDLE_PING, IDLE_TIMEOUT, KIB, MAX_FRAME
+from twsync.peerwire import messages
+from twsync.peerwire.frames import Decoder, Frame, FrameType, head
+from twsync.transport.interfaces import Clock, Delayed, StreamTransport
+from twsync.transport.timers import IdleTimer
+from twsync.transport.tls import PinError, peer_fingerprint
+
+#: Small frames are gathered up to this many bytes before they are written.
+GATHER = 64 * KIB
+#: Seconds that a closed connection gets to send what is queued.
+CLOSE_TIMEOUT = 5.0
+
+
+class Receiver(Shape):
+    """Who the frames are for."""
+
+    def frame_received(self, frame: Frame) -> None:
+        """A frame other than PING and PONG. `ProtocolError` ends the connection."""
+
+    def channel_lost(self, error: TwsyncError) -> None:
+        """No more frames will come. Called once."""
+
+
+@implementer(IHandshakeListener)
+class DataChannel(protocol.Protocol):
+    """A data connection.
+
+    :param clock: for the idle timer and for gathering small frames.
+    :param limit: greatest frame length taken at first.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: Clock, limit: int = MAX_FRAME) -> None:
+        self._clock = clock
+        self._decoder = Decoder(limit)
+        self._receiver: Receiver | None = None
+        self._wire: StreamTransport | None = None
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._flush_call: Delayed | None = None
+        self._close_call: Delayed | None = None
+        self._hum_call: Delayed | None = None
+        self._waiting: list[Deferred[None]] = []
+        self._write_paused = False
+        self._read_paused = False
+        self._ended: TwsyncError | None = None
+        self._closing = False
+        self._told = False
+        self._idle = IdleTimer(clock, IDLE_PING, IDLE_TIMEOUT, self._ask, self._silent)
+        #: Called when the TLS handshake is done and the other side is who it should be.
+        self.secured: Callable[[DataChannel], None] | None = None
+        #: The other side's hello, on connections that a `Listener` took.
+        self.hello: messages.Hello | None = None
+        #: The fingerprint that the other side proved; empty before the handshake.
+        self.fingerprint = ""
+        #: Frame bytes sent and received: payloads and their headers, without TLS.
+        self.frame_bytes_sent = 0
+        self.frame_bytes_received = 0
+
+    # --- counting ------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def wire_sent(self) -> int:
+        """Bytes sent on the TCP connection, TLS included; frame bytes if the transport does not count."""
+        return int(getattr(self.transport, "wire_sent", self.frame_bytes_sent))
+
+    @property
+    def wire_received(self) -> int:
+        """Bytes received on the TCP connection, TLS included; frame bytes if the transport does not count."""
+        return int(getattr(self.transport, "wire_received", self.frame_bytes_received))
+
+    # --- sending -------------------------------------------------------------------------------------------------------------------
+
+    def send(self, message: messages.AnyMessage) -> None:
+        """Send a control message; it leaves within this turn of the reactor."""
+        payload = messages.encode(message)
+        self._gather(head(FrameType.CONTROL, len(payload)) + payload)
+
+    def send_bulk(self, kind: FrameType, transfer: int, payload: bytes) -> None:
+        """Send a bulk frame. Wait for :meth:`drained` before the next."""
+        if len(payload) < GATHER:
+            self._gather(head(kind, len(payload), transfer) + payload)
+            return
+        self._gathered.append(head(kind, len(payload), transfer))
+        self._flush()
+        self._write(payload)
+
+    def drained(self) -> Deferred[None]:
+        """Fires when more can be sent without piling up; fails with the connection's end."""
+        if self._ended is not None:
+            failed: Deferred[None] = Deferred()
+            failed.errback(self._ended)
+            return failed
+        if not self._write_paused:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(lambda gone: self._waiting.remove(gone) if gone in self._waiting else None)
+        self._waiting.append(waiting)
+        return waiting
+
+    def _gather(self, data: bytes) -> None:
+        self._gathered.append(data)
+        self._gathered_bytes += len(data)
+        if self._gathered_bytes >= GATHER:
+            self._flush()
+        elif self._flush_call is None:
+            self._flush_call = self._clock.callLater(0, self._flush_later)
+
+    def _flush_later(self) -> None:
+        self._flush_call = None
+        self._flush()
+
+    def _flush(self) -> None:
+        gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
+        if gathered:
+            self._write(b"".join(gathered))
+
+    def _write(self, data: bytes) -> None:
+        if self._wire is not None and self._ended is None:
+            self.frame_bytes_sent += len(data)
+            self._wire.write(data)
+
+    # --- the transport's producer: it says when to write on --------------------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """The transport has enough to send."""
+        self._write_paused = True
+
+    def resumeProducing(self) -> None:
+        """The transport wants more."""
+        self._write_paused = False
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(None)
+
+    def stopProducing(self) -> None:
+        """The transport is gone; `connectionLost` says so to everybody."""
+        self._write_paused = True
+
+    # --- receiving -----------------------------------------------------------------------------------------------------------------
+
+    def receive(self, receiver: Receiver) -> None:
+        """Hand frames to `receiver` from now on. If the connection is lost already it is told at once."""
+        self._receiver = receiver
+        self._told = False
+        self._tell()
+
+    def set_limit(self, limit: int) -> None:
+        """Take frames up to this length from now on."""
+        self._decoder.limit = limit
+
+    def pause(self) -> None:
+        """Read no more until :meth:`resume`; what was already read still comes."""
+        if not self._read_paused and self._ended is None and self._wire is not None:
+            self._read_paused = True
+            # Nothing can be heard now, and pings are not answered: tell the other side now and then that we are here.
+            self._idle.stop()
+            self._hum_call = self._clock.callLater(IDLE_PING, self._hum)
+            self._wire.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._read_paused and self._ended is None and self._wire is not None:
+            self._read_paused = False
+            self._stop_humming()
+            self._idle.start()
+            self._wire.resumeProducing()
+
+    def makeConnection(self, transport: object) -> None:
+        """Remember the transport by what is asked of it."""
+        self._wire = cast(StreamTransport, transport)
+        super().makeConnection(cast(Any, transport))  # type: ignore[no-untyped-call]
+
+    def connectionMade(self) -> None:
+        """The TCP connection stands; its transport tells us when to pause."""
+        assert self._wire is not None
+        self._wire.registerProducer(self, True)
+
+    def handshakeCompleted(self) -> None:
+        """TLS is done and its checks have passed, or failed and the connection is on its way out."""
+        self.fingerprint = peer_fingerprint(self.transport) or ""
+        if self._ended is None and self.transport is not None and not getattr(self.transport, "disconnecting", False):
+            self._idle.start()
+            if self.secured is not None:
+                self.secured(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """One piece of the stream."""
+        self.pieces_received([data])
+
+    def pieces_received(self, pieces: list[bytes]) -> None:
+        """Cut into frames and hand them on."""
+        if self._ended is not None:
+            return
+        self._idle.heard()
+        feed = self._decoder.feed
+        try:
+            for piece in pieces:
+                self.frame_bytes_received += len(piece)
+                for frame in feed(piece):
+                    self._handle(frame)
+                    if self._ended is not None:
+                        return
+        except TwsyncError as error:
+            self.close(error)
+        except Exception:  # a mistake of ours must end this connection in good order, not hang the session
+            self._log.failure("a received frame could not be handled")
+            self.close(SessionError("An internal error ended the session; see this host's log.", "internal-error"))
+
+    def _handle(self, frame: Frame) -> None:
+        if frame.kind is FrameType.PING:
+            self._gather(head(FrameType.PONG, 0))
+        elif frame.kind is not FrameType.PONG:
+            if self._receiver is None:
+                raise ProtocolError("a frame that nobody waits for")
+            self._receiver.frame_received(frame)
+
+    # --- the end -------------------------------------------------------------------------------------------------------------------
+
+    def close(self, error: TwsyncError | None = None) -> None:
+        """Send what is gathered, tell the other side about `error` if there is one, and close. The receiver is told `error`."""
+        if self._closing or self._ended is not None:
+            return
+        if error is not None:
+            self.send(messages.Error(error.code if _sendable(error.code) else "failed", error.message[:500]))
+        self._flush()
+        self._closing = True
+        self._idle.stop()
+        self._end(error or SessionError("The connection was closed.", "closed"))
+        if self._wire is not None:
+            self._close_call = self._clock.callLater(CLOSE_TIMEOUT, self._wire.abortConnection)
+            if self._read_paused:  # a paused transport does not notice that the other side closes
+                self._wire.resumeProducing()
+            self._wire.unregisterProducer()
+            self._wire.loseConnection()
+
+    def abort(self) -> None:
+        """Close at once, sending nothing more."""
+        self._end(SessionError("The connection was closed.", "closed"))
+        if self._wire is not None:
+            self._wire.abortConnection()
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
+        """The TCP connection is gone."""
+        if self._close_call is not None and self._close_call.active():
+            self._close_call.cancel()
+        self._wire = None
+        self._end(_lost(reason))
+
+    def _end(self, error: TwsyncError) -> None:
+        if self._ended is not None:
+            return
+        self._ended = error
+        self._idle.stop()
+        self._stop_humming()
+        if self._flush_call is not None:
+            self._flush_call.cancel()
+            self._flush_call = None
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.errback(error)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._receiver is not None and self._ended is not None and not self._told:
+            self._told = True
+            self._receiver.channel_lost(self._ended)
+
+    def _ask(self) -> None:
+        self._gather(head(FrameType.PING, 0))
+
+    def _hum(self) -> None:
+        self._ask()
+        self._hum_call = self._clock.callLater(IDLE_PING, self._hum)
+
+    def _stop_humming(self) -> None:
+        if self._hum_call is not None:
+            self._hum_call.cancel()
+            self._hum_call = None
+
+    def _silent(self) -> None:
+        self._end(SessionError("The other device went silent; it may be off or out of reach. Start the session again.", "timeout"))
+        if self._wire is not None:
+            self._wire.abortConnection()
+
+
+def _sendable(code: str) -> bool:
+    return 0 < len(code) <= 40 and all(character.isascii() and (character.isalnum() or character == "-") for character in code)
+
+
+def _lost(reason: Failure) -> SessionError:
+    if isinstance(reason.value, PinError):
+        return SessionError(f"The data connection was refused: {reason.value}.", "wrong-fingerprint")
+    return SessionError("The connection to the other device was lost; start the session again, it goes on where it was.", "connection-lost")
