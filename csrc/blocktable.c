@@ -5,9 +5,9 @@
 #include "xxh64.h"
 
 enum {
-    BITMAP_MIN_BITS = 16,  /* 8 KiB */
-    BITMAP_MAX_BITS = 23,  /* 1 MiB each: beyond a second-level cache a larger one costs more than it spares */
-    BITMAP_BITS_PER_BLOCK = 6, /* log2: with 64 bits for each block each bitmap lets one offset in 64 through in vain */
+    FILTER_MIN_BITS = 11,  /* log2 of words: 8 KiB */
+    FILTER_MAX_BITS = 20,  /* 4 MiB: beyond a second-level cache a larger one costs more than it spares */
+    FILTER_BITS_PER_BLOCK = 1, /* log2: with two words for each block one offset in 400 is let through in vain */
     BUCKET_MIN_BITS = 4,
     BUCKET_MAX_BITS = 22
 };
@@ -36,12 +36,12 @@ static twd_entry *sorted(twd_entry *entry, twd_entry *spare, uint32_t count) {
     return entry;
 }
 
-/* Drops equal blocks and what is above TWD_MAX_CANDIDATES for one key; returns how many are left. */
+/* Drops equal blocks and what is above TWD_MAX_BLOCK_CANDIDATES for one key; returns how many are left. */
 static uint32_t thinned(twd_entry *entry, uint32_t count, const uint64_t *strong) {
     uint32_t kept = 0, group = 0; /* group: first kept entry with the present key */
     for (uint32_t i = 0; i < count; i++) {
         if (kept == group || entry[group].key != entry[i].key) group = kept;
-        if (kept - group == TWD_MAX_CANDIDATES) continue;
+        if (kept - group == TWD_MAX_BLOCK_CANDIDATES) continue;
         uint32_t j = group;
         while (j < kept && strong[entry[j].block] != strong[entry[i].block]) j++;
         if (j == kept) entry[kept++] = entry[i];
@@ -52,14 +52,13 @@ static uint32_t thinned(twd_entry *entry, uint32_t count, const uint64_t *strong
 static twd_result fill(twd_table *t, const uint8_t *blocks, uint32_t total) {
     twd_entry *work = malloc(((size_t)t->full + 1) * sizeof *work), *spare = malloc(((size_t)t->full + 1) * sizeof *spare);
     t->strong = malloc(((size_t)total + 1) * sizeof *t->strong);
-    int bitmap_bits = bits_for(t->full, BITMAP_BITS_PER_BLOCK, BITMAP_MIN_BITS, BITMAP_MAX_BITS);
+    int filter_bits = bits_for(t->full, FILTER_BITS_PER_BLOCK, FILTER_MIN_BITS, FILTER_MAX_BITS);
     int bucket_bits = bits_for(t->full, 1, BUCKET_MIN_BITS, BUCKET_MAX_BITS);
-    t->bitmap_shift = 32 - bitmap_bits;
+    t->filter_shift = 32 - filter_bits;
     t->bucket_shift = 32 - bucket_bits;
-    t->bitmap = calloc((size_t)1 << (bitmap_bits - 6), sizeof *t->bitmap);
-    t->second = calloc((size_t)1 << (bitmap_bits - 6), sizeof *t->second);
+    t->filter = calloc((size_t)1 << filter_bits, sizeof *t->filter);
     t->bucket = malloc((((size_t)1 << bucket_bits) + 1) * sizeof *t->bucket);
-    if (!work || !spare || !t->strong || !t->bitmap || !t->second || !t->bucket) {
+    if (!work || !spare || !t->strong || !t->filter || !t->bucket) {
         free(work);
         free(spare);
         return TWD_NO_MEMORY;
@@ -80,9 +79,8 @@ static twd_result fill(twd_table *t, const uint8_t *blocks, uint32_t total) {
         t->bucket[k] = next;
     }
     for (uint32_t i = 0; i < t->count; i++) {
-        uint32_t key = t->entry[i].key, bit = key >> t->bitmap_shift, other = twd_second_key(key) >> t->bitmap_shift;
-        t->bitmap[bit >> 6] |= (uint64_t)1 << (bit & 63);
-        t->second[other >> 6] |= (uint64_t)1 << (other & 63);
+        uint32_t key = t->entry[i].key;
+        t->filter[key >> t->filter_shift] |= 1u << (key & 31) | 1u << (key >> 5 & 31);
     }
     return TWD_DONE;
 }
@@ -119,7 +117,6 @@ void twd_table_free(twd_table *t) {
     free(t->strong);
     free(t->entry);
     free(t->bucket);
-    free(t->bitmap);
-    free(t->second);
+    free(t->filter);
     free(t);
 }

@@ -1,13 +1,15 @@
 /* The blocks of one signature, ready to be found by weak sum.
  *
- * Four stages, each cheaper than the next and asked more often: two bitmaps small enough for the second-level cache; buckets of sorted keys;
- * the strong sums. A key is the weak sum times an odd constant, a bijection of 32 bits, so that the top bits are well mixed; the first
- * bitmap and the buckets go by the top bits of the key, the second bitmap by those of another multiple.
+ * Three stages, each cheaper than the next and asked more often: a filter small enough for the second-level cache; buckets of sorted keys;
+ * the strong sums. A key is the weak sum times an odd constant, a bijection of 32 bits, so that the top bits are well mixed; filter and
+ * buckets go by them. The filter is a Bloom filter in words: a key chooses one word, and two bits in it, so that one load tells as much as
+ * two look-ups in bitmaps, and vector units can gather many at once.
  *
  * The weak sums may be a stranger's choice. In a table with open addressing he could choose them so that all fall in one cluster, and
  * make each look-up as long as the table. Here keys are in order within their bucket and are found by bisection: 21 steps at worst.
  *
- * Of blocks with one weak sum at most TWD_MAX_CANDIDATES of different content are kept, the earliest ones; of equal blocks, the first. */
+ * Of blocks with one weak sum at most TWD_MAX_BLOCK_CANDIDATES of different content are kept, the earliest ones; of equal blocks, the
+ * first. */
 #ifndef TWD_BLOCKTABLE_H
 #define TWD_BLOCKTABLE_H
 
@@ -24,18 +26,22 @@ struct twd_table {
     uint32_t short_length; /* bytes of the last block if it is short, else 0 */
     uint32_t full;         /* blocks of full length */
     uint32_t count;        /* entries */
-    int bitmap_shift, bucket_shift;
+    int filter_shift, bucket_shift;
     uint64_t *strong;  /* of every block, the short one included, in file order */
     twd_entry *entry;  /* by key, then file order */
     uint32_t *bucket;  /* bucket[k]: first entry whose key's top bits are k or more */
-    uint64_t *bitmap, *second;
+    uint32_t *filter;
 };
 
-static inline uint32_t twd_key(uint32_t weak) { return weak * 0x9E3779B1u; }
+#define TWD_KEY_FACTOR 0x9E3779B1u
 
-static inline uint32_t twd_second_key(uint32_t key) { return key * 0x85EBCA77u; }
+static inline uint32_t twd_key(uint32_t weak) { return weak * TWD_KEY_FACTOR; }
 
-static inline int twd_bit(const uint64_t *bitmap, uint32_t bit) { return (int)(bitmap[bit >> 6] >> (bit & 63) & 1); }
+/* Whether the filter has both bits of a key; if not, the table has not the key. */
+static inline int twd_filter_has(const twd_table *t, uint32_t key) {
+    uint32_t word = t->filter[key >> t->filter_shift];
+    return (int)(word >> (key & 31) & word >> (key >> 5 & 31) & 1);
+}
 
 /* The entries with this key: *first up to but not including the result. */
 static inline uint32_t twd_table_find(const twd_table *t, uint32_t key, uint32_t *first) {
@@ -48,8 +54,13 @@ static inline uint32_t twd_table_find(const twd_table *t, uint32_t key, uint32_t
             high = middle;
     }
     *first = low;
-    while (low < end && t->entry[low].key == key) low++; /* at most TWD_MAX_CANDIDATES */
+    while (low < end && t->entry[low].key == key) low++; /* at most TWD_MAX_BLOCK_CANDIDATES */
     return low;
+}
+
+static inline int twd_table_has(const twd_table *t, uint32_t key) {
+    uint32_t first;
+    return twd_table_find(t, key, &first) > first;
 }
 
 #endif

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from cffi import FFI
 
-SOURCES = ("weaksum.c", "xxh64.c", "blocktable.c", "signature.c", "search.c", "patch.c")
-HEADERS = ("delta_api.h", "delta.h", "weaksum.h", "xxh64.h", "blocktable.h", "scan.h")
+SOURCES = ("weaksum.c", "xxh64.c", "blocktable.c", "scan.c", "scan_avx2.c", "scan_avx512.c", "signature.c", "search.c", "patch.c")
+HEADERS = ("delta_api.h", "delta.h", "weaksum.h", "xxh64.h", "blocktable.h", "kernel.h")
 
 
 def builder(folder: str) -> FFI:

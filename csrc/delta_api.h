@@ -9,7 +9,7 @@
 #define TWD_MAX_SIGNATURE 16777216
 #define TWD_MAX_SIGNATURE_BLOCKS 1398097
 #define TWD_MAX_LITERAL 262144
-#define TWD_MAX_CANDIDATES 8
+#define TWD_MAX_BLOCK_CANDIDATES 8
 #define TWD_CONFIRM_BYTES_PER_BYTE 16
 #define TWD_CONFIRM_SHARE_SHIFT 30
 #define TWD_CONFIRM_BURST_BLOCKS 256
@@ -62,10 +62,16 @@ typedef struct {
     uint64_t passed_over; /* candidates not looked at, because too many before were in vain */
 } twd_search_stats;
 
+/* A kernel is the inner loop of the search for one kind of vector unit: "portable", "avx2", "avx512". All give the same bytes. NULL asks for the best that
+ * this CPU can run. The result is NULL if the named one is unknown, was not built, or cannot run here. */
+typedef struct twd_kernel twd_kernel;
+const twd_kernel *twd_kernel_find(const char *name);
+const char *twd_kernel_name(const twd_kernel *kernel);
+
 /* Search: what a step leaves of its input (avail_in) must be given again, in one piece, with what follows. A step goes on only when it
  * has at least a block and a byte, or last_in; with window bytes (a block, the longest literal, a byte) it always does. */
 typedef struct twd_search twd_search;
-twd_search *twd_search_new(const twd_table *table);
+twd_search *twd_search_new(const twd_table *table, const twd_kernel *kernel);
 void twd_search_free(twd_search *job);
 size_t twd_search_window(const twd_search *job);
 twd_result twd_search_step(twd_search *job, twd_buffers *buffers);

@@ -16,7 +16,7 @@
  * search does not get slower. */
 #include <stdlib.h>
 
-#include "scan.h"
+#include "kernel.h"
 #include "xxh64.h"
 
 enum { RUN = 16384 }; /* literals from this length on are handed out where they lie; shorter ones are copied */
@@ -26,6 +26,7 @@ enum { RUN = 16384 }; /* literals from this length on are handed out where they 
 struct twd_search {
     twd_result (*state)(twd_search *, twd_buffers *);
     const twd_table *table;
+    const twd_kernel *kernel;
     twd_pending pending;
     twd_xxh64_state output, frame; /* over the new file; over the stream without literal bytes */
     /* place of the search */
@@ -244,7 +245,7 @@ static twd_result s_search(twd_search *job, twd_buffers *b) {
         size_t most = twd_min(ahead - t->block_length, TWD_MAX_LITERAL - job->at);
         if (!most) return b->last_in ? search_tail(job, b) : TWD_MORE;
         int hit = 0;
-        size_t gone = t->count ? twd_scan(t, b->next_in + job->at, most, &job->weak, &hit) : most;
+        size_t gone = t->count ? job->kernel->scan(t, b->next_in + job->at, most, &job->weak, &hit) : most;
         job->at += gone;
         earn(job, gone);
         if (hit) {
@@ -265,11 +266,12 @@ static twd_result s_header(twd_search *job, twd_buffers *b) {
     return TWD_RUNNING;
 }
 
-twd_search *twd_search_new(const twd_table *table) {
+twd_search *twd_search_new(const twd_table *table, const twd_kernel *kernel) {
     twd_search *job = calloc(1, sizeof *job);
     if (!job) return NULL;
     job->state = s_header;
     job->table = table;
+    job->kernel = kernel;
     twd_xxh64_begin(&job->output, table->seed);
     twd_xxh64_begin(&job->frame, table->seed);
     job->expected = table->full || table->short_length ? 0 : NONE;

@@ -60,7 +60,10 @@ static twd_result s_blocks(twd_signature *job, twd_buffers *b) {
     if (!job->held) {
         if (job->blocks == TWD_MAX_SIGNATURE_BLOCKS) return TWD_TOO_MANY;
         if (b->avail_in >= job->block_length) {
-            add_entry(job, twd_weaksum(b->next_in, job->block_length), twd_xxh64(b->next_in, job->block_length, job->seed));
+            uint32_t weak;
+            uint64_t strong;
+            twd_block_sums(b->next_in, job->block_length, job->seed, &weak, &strong);
+            add_entry(job, weak, strong);
             job->length += job->block_length;
             b->next_in += job->block_length;
             b->avail_in -= job->block_length;

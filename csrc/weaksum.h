@@ -15,6 +15,9 @@ static inline uint32_t twd_weak_pack(twd_weak w) { return (w.s1 & 0xffff) | w.s2
 /* The sums with n more bytes at the end of the block. */
 twd_weak twd_weak_extend(twd_weak w, const uint8_t *p, size_t n);
 
+/* The weak and the strong sum (XXH64) of a whole block. */
+void twd_block_sums(const uint8_t *data, size_t length, uint64_t seed, uint32_t *weak, uint64_t *strong);
+
 /* One byte further: `out` leaves a block of n bytes, `in` enters. */
 static inline twd_weak twd_weak_roll(twd_weak w, uint32_t n, uint8_t out, uint8_t in) {
     w.s1 += (uint32_t)in - out;

@@ -1,20 +1,6 @@
 #include "xxh64.h"
 
-static const uint64_t P1 = 0x9E3779B185EBCA87u, P2 = 0xC2B2AE3D27D4EB4Fu, P3 = 0x165667B19E3779F9u, P4 = 0x85EBCA77C2B2AE63u,
-                      P5 = 0x27D4EB2F165667C5u;
-
-/* Byte order is spelt out; compilers make one load of it on little-endian machines. */
-static inline uint64_t read64(const uint8_t *p) {
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    uint64_t v;
-    memcpy(&v, p, 8);
-    return v;
-#else
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--) v = v << 8 | p[i];
-    return v;
-#endif
-}
+static const uint64_t P1 = TWD_XXH64_P1, P2 = TWD_XXH64_P2, P3 = 0x165667B19E3779F9u, P4 = 0x85EBCA77C2B2AE63u, P5 = 0x27D4EB2F165667C5u;
 
 static inline uint32_t read32(const uint8_t *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -22,11 +8,9 @@ static inline uint32_t read32(const uint8_t *p) {
 
 static inline uint64_t rotl(uint64_t x, int r) { return x << r | x >> (64 - r); }
 
-static inline uint64_t round64(uint64_t lane, uint64_t input) { return rotl(lane + input * P2, 31) * P1; }
+static inline uint64_t merge(uint64_t h, uint64_t lane) { return (h ^ twd_xxh64_round(0, lane)) * P1 + P4; }
 
-static inline uint64_t merge(uint64_t h, uint64_t lane) { return (h ^ round64(0, lane)) * P1 + P4; }
-
-static inline void lanes_begin(uint64_t lane[4], uint64_t seed) {
+void twd_xxh64_lanes(uint64_t lane[4], uint64_t seed) {
     lane[0] = seed + P1 + P2;
     lane[1] = seed + P2;
     lane[2] = seed;
@@ -34,19 +18,10 @@ static inline void lanes_begin(uint64_t lane[4], uint64_t seed) {
 }
 
 /* Takes all whole 32-byte stripes; returns what is left. */
-static inline const uint8_t *stripes(uint64_t lane[4], const uint8_t *p, const uint8_t *end) {
-    uint64_t a = lane[0], b = lane[1], c = lane[2], d = lane[3];
-    while ((size_t)(end - p) >= 32) {
-        a = round64(a, read64(p));
-        b = round64(b, read64(p + 8));
-        c = round64(c, read64(p + 16));
-        d = round64(d, read64(p + 24));
-        p += 32;
-    }
-    lane[0] = a;
-    lane[1] = b;
-    lane[2] = c;
-    lane[3] = d;
+static inline const uint8_t *stripes(uint64_t lane[4], const uint8_t *p, size_t length) {
+    uint64_t local[4] = {lane[0], lane[1], lane[2], lane[3]}; /* in registers: p could point to lane */
+    for (; length >= 32; p += 32, length -= 32) twd_xxh64_stripe(local, p);
+    memcpy(lane, local, sizeof local);
     return p;
 }
 
@@ -59,7 +34,7 @@ static inline uint64_t finish(const uint64_t lane[4], uint64_t seed, uint64_t to
         h = seed + P5;
     }
     h += total;
-    for (; left >= 8; p += 8, left -= 8) h = rotl(h ^ round64(0, read64(p)), 27) * P1 + P4;
+    for (; left >= 8; p += 8, left -= 8) h = rotl(h ^ twd_xxh64_round(0, twd_xxh64_read(p)), 27) * P1 + P4;
     if (left >= 4) {
         h = rotl(h ^ read32(p) * P1, 23) * P2 + P3;
         p += 4;
@@ -71,15 +46,18 @@ static inline uint64_t finish(const uint64_t lane[4], uint64_t seed, uint64_t to
     return h ^ h >> 32;
 }
 
+uint64_t twd_xxh64_end(uint64_t lane[4], uint64_t seed, uint64_t total, const uint8_t *rest, size_t left) {
+    return finish(lane, seed, total, stripes(lane, rest, left), left & 31);
+}
+
 uint64_t twd_xxh64(const uint8_t *data, size_t length, uint64_t seed) {
     uint64_t lane[4];
-    lanes_begin(lane, seed);
-    const uint8_t *rest = length ? stripes(lane, data, data + length) : data;
-    return finish(lane, seed, length, rest, length & 31);
+    twd_xxh64_lanes(lane, seed);
+    return twd_xxh64_end(lane, seed, length, data, length);
 }
 
 void twd_xxh64_begin(twd_xxh64_state *s, uint64_t seed) {
-    lanes_begin(s->lane, seed);
+    twd_xxh64_lanes(s->lane, seed);
     s->seed = seed;
     s->total = 0;
 }
@@ -94,9 +72,9 @@ void twd_xxh64_update(twd_xxh64_state *s, const uint8_t *data, size_t length) {
         data += n;
         length -= n;
         if (held + n < 32) return;
-        stripes(s->lane, s->rest, s->rest + 32);
+        stripes(s->lane, s->rest, 32);
     }
-    const uint8_t *rest = stripes(s->lane, data, data + length);
+    const uint8_t *rest = stripes(s->lane, data, length);
     memcpy(s->rest, rest, length & 31);
 }
 

@@ -82,10 +82,10 @@ bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p
     return out;
 }
 
-bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *stats) {
-    twd_table *table;
-    CHECK(twd_table_new(signature.data, signature.length, &table) == TWD_DONE);
-    twd_search *job = twd_search_new(table);
+const char *const KERNELS[] = {"portable", "avx2", "avx512", NULL};
+
+static bytes search(const twd_table *table, const twd_kernel *kernel, bytes new_file, portions p, twd_search_stats *stats) {
+    twd_search *job = twd_search_new(table, kernel);
     bytes out = bytes_of("", 0);
     size_t at = 0, end = 0;
     twd_result result = TWD_MORE;
@@ -101,12 +101,30 @@ bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *
             if (result == TWD_LITERAL) bytes_append(&out, b.run, b.run_length);
         } while (result == TWD_FULL || result == TWD_LITERAL);
         CHECK(result == TWD_DONE || (result == TWD_MORE && !b.last_in));
+        CHECK(b.avail_in < twd_search_window(job));
         at = end - b.avail_in;
         bytes_free(&window);
     }
     CHECK(at == new_file.length);
-    if (stats) twd_search_counters(job, stats);
+    twd_search_counters(job, stats);
     twd_search_free(job);
+    return out;
+}
+
+bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *stats) {
+    twd_table *table;
+    twd_search_stats first, again;
+    CHECK(twd_table_new(signature.data, signature.length, &table) == TWD_DONE);
+    bytes out = search(table, twd_kernel_find(KERNELS[0]), new_file, p, &first);
+    for (size_t k = 1; KERNELS[k]; k++) {
+        const twd_kernel *kernel = twd_kernel_find(KERNELS[k]);
+        if (!kernel) continue; /* not on this CPU; main() says so */
+        bytes other = search(table, kernel, new_file, p, &again);
+        CHECK(bytes_equal(out, other));
+        CHECK(!memcmp(&first, &again, sizeof first));
+        bytes_free(&other);
+    }
+    if (stats) *stats = first;
     twd_table_free(table);
     return out;
 }
@@ -148,7 +166,9 @@ twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes 
 }
 
 int main(void) {
+    for (size_t k = 0; KERNELS[k]; k++) printf("%s: %s\n", KERNELS[k], twd_kernel_find(KERNELS[k]) ? "tested" : "not on this CPU");
     test_sums();
+    test_kernels();
     test_streams();
     test_hostile();
     puts("ok");

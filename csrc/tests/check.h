@@ -34,12 +34,16 @@ void bytes_append(bytes *b, const void *data, size_t length);
 void bytes_free(bytes *b);
 int bytes_equal(bytes a, bytes b);
 
-/* The three jobs, driven to their end. */
+/* The names of all kernels, the portable one first; NULL ends the list. */
+extern const char *const KERNELS[];
+
+/* The three jobs, driven to their end. A delta is made by every kernel that runs here, and all have to be equal, counters included. */
 bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p);
 bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *stats);
 twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes *out);
 
 void test_sums(void);
+void test_kernels(void);
 void test_streams(void);
 void test_hostile(void);
 

@@ -140,7 +140,7 @@ static void careless_callers_are_safe(void) {
     bytes signature = make_signature(old, 16, 0, WHOLE);
     twd_table *table;
     CHECK(twd_table_new(signature.data, signature.length, &table) == TWD_DONE);
-    twd_search *job = twd_search_new(table);
+    twd_search *job = twd_search_new(table, twd_kernel_find(NULL));
     uint8_t out[100];
     twd_buffers b = {.next_in = new_file.data, .avail_in = new_file.length, .next_out = out, .avail_out = sizeof out};
     CHECK(twd_search_step(job, &b) == TWD_MORE);
@@ -210,7 +210,7 @@ static void one_weak_sum_costs_a_constant_factor(void) {
     bytes delta = make_delta(signature, new_file, WHOLE, &stats);
     CHECK(stats.candidates == NEW - BLOCK_LENGTH + 1);
     CHECK(stats.false_hits * BLOCK_LENGTH <= (uint64_t)NEW * TWD_CONFIRM_BYTES_PER_BYTE + BLOCK_LENGTH * TWD_CONFIRM_BURST_BLOCKS);
-    CHECK(stats.compared <= stats.false_hits * TWD_MAX_CANDIDATES);
+    CHECK(stats.compared <= stats.false_hits * TWD_MAX_BLOCK_CANDIDATES);
     CHECK(stats.passed_over + stats.false_hits == stats.candidates);
     CHECK(stats.literal_bytes == NEW);
     bytes_free(&signature);
@@ -227,7 +227,7 @@ static void tables_keep_few_equal_blocks(void) {
     bytes_free(&signature);
     signature = forged(10, 20000, 2000, weak_zero);
     CHECK(twd_table_new(signature.data, signature.length, &table) == TWD_DONE);
-    CHECK(table->count == TWD_MAX_CANDIDATES);
+    CHECK(table->count == TWD_MAX_BLOCK_CANDIDATES);
     for (uint32_t i = 0; i < table->count; i++) CHECK(table->entry[i].block == i);
     twd_table_free(table);
     bytes_free(&signature);

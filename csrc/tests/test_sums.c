@@ -48,6 +48,17 @@ static void weaksum_is_its_definition(void) {
     }
 }
 
+static void both_sums_in_one_pass(void) {
+    for (size_t length = 0; length < 3000; length += 1 + length / 7) {
+        bytes b = bytes_random(length, 256);
+        uint32_t weak;
+        uint64_t strong;
+        twd_block_sums(b.data, length, length * 99, &weak, &strong);
+        CHECK(weak == weak_by_definition(b.data, length) && strong == twd_xxh64(b.data, length, length * 99));
+        bytes_free(&b);
+    }
+}
+
 static void weaksum_rolls(void) {
     bytes b = bytes_random(3000, 256);
     static const uint32_t lengths[] = {1, 2, 31, 32, 700, 2000};
@@ -66,5 +77,6 @@ void test_sums(void) {
     xxh64_has_the_published_values();
     xxh64_is_the_same_in_portions();
     weaksum_is_its_definition();
+    both_sums_in_one_pass();
     weaksum_rolls();
 }

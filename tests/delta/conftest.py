@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from twsync.delta.interface import Backend
 
 CONTRACTS = str(Path(__file__).parent.parent / "contracts")
 if CONTRACTS not in sys.path:
@@ -17,14 +19,24 @@ pytest.register_assert_rewrite("delta_contract")
 
 
 @pytest.fixture(scope="session")
-def core(missing: Callable[[str], None]) -> Callable[[str], ModuleType]:
-    """``core("native")`` and ``core("pure")`` give the two modules."""
+def core(missing: Callable[[str], None]) -> Callable[[str], Backend]:
+    """``core("pure")`` gives the reference, ``core("native")`` the C core with its best kernel, ``core("native:avx2")`` with that one."""
 
-    def load(name: str) -> ModuleType:
+    def load(name: str) -> Backend:
+        if name == "pure":
+            from twsync.delta import _pure
+
+            return _pure
         try:
-            return importlib.import_module(f"twsync.delta._{name}")
+            from twsync.delta._native import Native
         except ImportError as error:
             missing(f"the C core is not built here ({error}); TWSYNC_NATIVE=yes builds it")
             raise
+        try:
+            return Native(name.partition(":")[2] or None)
+        except LookupError as error:
+            if name == "native:portable":
+                raise
+            pytest.skip(f"{error.args[0]}")  # no package to install would bring it: not `missing`
 
     return load

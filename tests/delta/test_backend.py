@@ -15,12 +15,29 @@ from twsync.errors import ConfigError
 
 def test_demands(core) -> None:
     """Each name gives its implementation; auto prefers the C core."""
-    assert choose("pure").NAME == "pure"
-    assert choose("native") is core("native")
-    assert choose("auto") is core("native")
+    assert (choose("pure").NAME, choose("pure").KERNEL) == ("pure", "python")
+    best = core("native").KERNEL
+    assert best in {"portable", "avx2", "avx512"}
+    assert ("native", best) == (choose("native").NAME, choose("native").KERNEL)
+    assert ("native", best) == (choose("auto").NAME, choose("auto").KERNEL)
 
 
-@pytest.mark.parametrize("wish", ["", "Native", "c", "python"])
+@pytest.mark.parametrize("kernel", ["portable", "avx2", "avx512"])
+def test_demanded_kernel(core, kernel: str) -> None:
+    """The one that was named is taken, not the best."""
+    core(f"native:{kernel}")
+    assert kernel == choose(f"native:{kernel}").KERNEL
+
+
+@pytest.mark.parametrize("kernel", ["", "sse", "avx", "AVX2"])
+def test_demanded_kernel_missing(core, kernel: str) -> None:
+    """A kernel that there is not is an error that names it."""
+    core("native")
+    with pytest.raises(BackendError, match=f"no kernel '{kernel}'"):
+        choose(f"native:{kernel}")
+
+
+@pytest.mark.parametrize("wish", ["", "Native", "c", "python", "pure:avx2", "auto:avx2", "auto:"])
 def test_unknown_wish(wish: str) -> None:
     """An unknown value is an error, not the default."""
     with pytest.raises(BackendError, match="auto, native or pure"):
@@ -48,8 +65,18 @@ def run(wish: str | None, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_environment() -> None:
     """The package takes what TWSYNC_DELTA says, and says what it took."""
-    done = run("pure", "-c", "from twsync import delta; print(delta.BACKEND, delta.signature.__module__)")
-    assert done.stdout.split() == ["pure", "twsync.delta"]
+    done = run("pure", "-c", "from twsync import delta; print(delta.BACKEND, delta.KERNEL, delta.signature.__module__)")
+    assert done.stdout.split() == ["pure", "python", "twsync.delta"]
+    done = run("native:portable", "-c", "from twsync import delta; print(delta.BACKEND, delta.KERNEL)")
+    assert done.stdout.split() == ["native", "portable"]
+
+
+def test_start_is_light() -> None:
+    """The command loads neither Twisted nor msgspec, nor what would double its start."""
+    script = "import sys, twsync.delta.__main__; print(*sys.modules)"
+    loaded = {name.partition(".")[0] for name in run("native", "-c", script).stdout.split()}
+    heavy = {"twisted", "msgspec", "dataclasses", "typing", "tempfile", "pathlib", "logging"}
+    assert not loaded & heavy - {name.partition(".")[0] for name in run(None, "-c", "import sys; print(*sys.modules)").stdout.split()}
 
 
 def test_command_with_unknown_wish() -> None:

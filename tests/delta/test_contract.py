@@ -1,4 +1,4 @@
-"""The contract, kept by each implementation alone and by both ways to cross them."""
+"""The contract, kept by each implementation and each kernel alone, and by both ways to cross implementations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from delta_contract import DeltaContract
 
 class TestNative(DeltaContract):
     MAKE = APPLY = "native"
+
+
+class TestPortableKernel(DeltaContract):
+    MAKE, APPLY = "native:portable", "native"
+
+
+class TestAvx2Kernel(DeltaContract):
+    MAKE, APPLY = "native:avx2", "native"
+
+
+class TestAvx512Kernel(DeltaContract):
+    MAKE, APPLY = "native:avx512", "native"
 
 
 class TestPure(DeltaContract):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from delta_contract import Drip
+from delta_contract import Drip, forged_signature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -140,3 +143,121 @@ def test_same_interface(core) -> None:
     for name in ("signature_chunks", "delta", "patch"):
         assert inspect.signature(getattr(core("native"), name)) == inspect.signature(getattr(core("pure"), name))
     assert {core("native").NAME, core("pure").NAME} == {"native", "pure"}
+
+
+@pytest.mark.parametrize("block_length", [1, 16, 700, 70_000])
+@pytest.mark.parametrize("kernel", ["portable", "avx2", "avx512"])
+def test_kernels_are_equal_to_the_reference(core, kernel: str, block_length: int) -> None:
+    """Random and adversarial data: edits, zeros, few distinct blocks, and weak sums that any window has."""
+    choice = random.Random(block_length)
+    kinds = [choice.randbytes(max(4, block_length)) for _ in range(3)]
+    few = b"".join(choice.choices(kinds, k=200_000 // len(kinds[0])))
+    noise = choice.randbytes(150_000)
+    edited = bytearray(noise)
+    for _ in range(30):
+        at = choice.randrange(len(edited))
+        edited[at : at + choice.randrange(40)] = choice.randbytes(choice.randrange(40))
+    pairs = {
+        "edits": (noise, bytes(edited)),
+        "zeros": (bytes(150_000), bytes(3000) + b"x" + bytes(99_000)),
+        "few": (few, few[5:] + few[: len(few) // 2]),
+        "unlike": (noise, choice.randbytes(60_000)),
+        "letters": (bytes(choice.choices(b"ab", k=100_000)), bytes(choice.choices(b"ab", k=20_000))),
+    }
+    native, pure = core(f"native:{kernel}"), core("pure")
+    for name, (old, new) in pairs.items():
+        if block_length == 1:  # nearly every window is a candidate, and the reference slow
+            old, new = old[:20_000], new[:20_000]
+        signature = b"".join(native.signature_chunks(old, block_length))
+        counts = DeltaStats(), DeltaStats()
+        stream = b"".join(native.delta(signature, new, stats=counts[0]))
+        assert stream == b"".join(pure.delta(signature, new, stats=counts[1])), name
+        assert counts[0] == counts[1], name
+        out = io.BytesIO()
+        native.patch(old, [stream], out)
+        assert out.getvalue() == new, name
+    entries = [(number % 7, number) for number in range(500)]
+    signature = forged_signature(block_length, entries, 500 * block_length)
+    new = bytes(3 * block_length + 5000)
+    assert b"".join(native.delta(signature, new)) == b"".join(pure.delta(signature, new))
+
+
+@pytest.mark.parametrize("size", [0, 1, 512 * 1024, 2**20, 2**20 + 1, 5_000_000])
+def test_executor_changes_nothing(core, size: int, tmp_path: Path) -> None:
+    """Reading and writing on other threads: the same bytes, also around the sizes of the buffers."""
+    native = core("native")
+    choice = random.Random(size)
+    old = choice.randbytes(size)
+    new = bytearray(old[: size // 2] + choice.randbytes(size // 3) + old[size // 2 :])
+    signature = b"".join(native.signature_chunks(old, 3000))
+    stream = b"".join(native.delta(signature, new))
+    with ThreadPoolExecutor(2) as executor:
+        assert b"".join(native.signature_chunks(io.BytesIO(old), 3000, executor=executor)) == signature
+        assert b"".join(native.signature_chunks(old, 3000, executor=executor)) == signature
+        assert b"".join(native.delta(signature, io.BytesIO(new), executor=executor)) == stream
+        (tmp_path / "old").write_bytes(old)
+        for ops in ([stream], (stream[at : at + 100_000] for at in range(0, len(stream), 100_000))):
+            with open(tmp_path / "old", "rb") as file, open(tmp_path / "out", "wb", buffering=0) as out:
+                native.patch(file, ops, out, executor=executor)
+            assert (tmp_path / "out").read_bytes() == new
+
+
+class Failing(io.BytesIO):
+    """A file that works for a while."""
+
+    def __init__(self, data: bytes = b"", works: int = 3) -> None:
+        super().__init__(data)
+        self.works = works
+
+    def _work(self) -> None:
+        self.works -= 1
+        if self.works < 0:
+            raise OSError("broken")
+
+    def readinto(self, buffer) -> int:
+        self._work()
+        return super().readinto(buffer)
+
+    def write(self, data) -> int:
+        self._work()
+        return super().write(data)
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_errors_of_files_come_through(core, threads: int) -> None:
+    """Also from other threads, and nothing is under way when the call has ended."""
+    native = core("native")
+    data = random.Random(1).randbytes(6_000_000)
+    signature = b"".join(native.signature_chunks(bytes(10_000), 1000))
+    stream = b"".join(native.delta(signature, data))
+    with ThreadPoolExecutor(2) as pool:
+        executor = pool if threads else None
+        for call in (
+            lambda file: list(native.signature_chunks(file, 1000, executor=executor)),
+            lambda file: list(native.delta(signature, file, executor=executor)),
+            lambda file: native.patch(bytes(10_000), [stream], file, executor=executor),
+        ):
+            file = Failing(data)
+            with pytest.raises(OSError, match="broken") as caught:
+                call(file)
+            assert file.works == -1
+            caught.value.cycle = caught  # type: ignore[attr-defined]
+            del caught
+    gc.collect()  # with exported memoryviews in the tracebacks this crashed
+
+
+def test_iterators_left_with_an_executor(core) -> None:
+    """A caller that stops half-way has its file back at once."""
+    native = core("native")
+    data = random.Random(1).randbytes(6_000_000)
+    signature = b"".join(native.signature_chunks(b"", 1000))
+    with ThreadPoolExecutor(1) as executor:
+        for iterator in (
+            native.signature_chunks(file := io.BytesIO(data), 16, executor=executor),
+            native.delta(signature, file, executor=executor),
+        ):
+            next(iterator)
+            iterator.close()
+            place = file.tell()
+            assert executor.submit(file.tell).result() == place
+            file.seek(0)

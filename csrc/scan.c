@@ -1,0 +1,46 @@
+/* The portable kernel, and the choice among all. */
+#include "kernel.h"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define TWD_RARELY(x) __builtin_expect(!!(x), 0)
+#else
+#define TWD_RARELY(x) (x)
+#endif
+
+/* Rolls the weak sum byte by byte, in registers: for each two loads of input, one of the filter, and a branch that is rarely taken. */
+size_t twd_scan_bytes(const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit) {
+    const uint32_t length = t->block_length;
+    const uint8_t *in = p + length;
+    twd_weak w = *weak;
+    size_t i = 0;
+    *hit = 0;
+    while (i < most && !*hit) {
+        w = twd_weak_roll(w, length, p[i], in[i]);
+        i++;
+        uint32_t key = twd_key(twd_weak_pack(w));
+        if (TWD_RARELY(twd_filter_has(t, key))) *hit = twd_table_has(t, key);
+    }
+    *weak = w;
+    return i;
+}
+
+static int always(void) { return 1; }
+
+const twd_kernel twd_portable = {"portable", always, twd_scan_bytes};
+
+/* Best first. */
+static const twd_kernel *const kernels[] = {
+#if TWD_X86
+    &twd_avx512,
+    &twd_avx2,
+#endif
+    &twd_portable,
+};
+
+const twd_kernel *twd_kernel_find(const char *name) {
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
+        if ((!name || !strcmp(name, kernels[i]->name)) && kernels[i]->runs_here()) return kernels[i];
+    return NULL;
+}
+
+const char *twd_kernel_name(const twd_kernel *kernel) { return kernel->name; }
