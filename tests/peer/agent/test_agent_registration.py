@@ -1,0 +1,211 @@
+"""The agent keeps itself registered: over one flow, with refreshes, pings, back-off, and after a change of address."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from twsync.peer.agent import AgentState
+
+
+def test_registers_with_sha256_and_names_the_device(world):
+    registers = world.user.sent("REGISTER")
+    assert len(registers) == 2
+    first, second = registers
+    assert first.headers.get("Authorization") is None
+    assert "SHA-256" in second.headers["Authorization"]
+    assert first.call_id == second.call_id
+    assert second.cseq.sequence == first.cseq.sequence + 1
+    binding = second.contact[0]
+    assert binding.parameters["+vnd.twsync.device"] == "laptop"
+    assert binding.parameters["+sip.instance"].strip("<>").startswith("urn:uuid:")
+    assert binding.parameters["reg-id"] == "1"
+    assert second.headers["Expires"] == "60"
+    assert world.agent.state is AgentState.REGISTERED
+    assert world.user.registrations == 1
+
+
+def test_learns_realm_and_clock_skew(world):
+    assert world.agent.binding.realm == "example.org"
+    assert world.agent.calls.identity.domain == "example.org"
+    assert world.agent.describe()["clock_skew"] == 5.0
+
+
+def test_refreshes_before_expiry_without_a_challenge(world):
+    before = len(world.user.sent("REGISTER"))
+    world.go(50)
+    sent = world.user.sent("REGISTER")[before:]
+    assert len(sent) == 1
+    assert "nc=00000" in sent[0].headers["Authorization"]
+    assert world.user.registrations == 1
+
+
+def test_stale_nonce_is_answered_with_the_new_one(world):
+    world.go(400)
+    assert world.agent.registered
+    assert len(world.server.wires) == 1
+
+
+def test_pings_and_gives_the_flow_up_without_pong(world):
+    world.go(60)
+    assert world.server.wire.pings >= 2
+    world.server.wire.answers_pings = False
+    first = world.server.wire
+    world.go(45)
+    assert first.closed
+    assert world.agent.registered
+    assert len(world.server.wires) == 2
+
+
+def test_reconnect_pauses_grow(make_world):
+    world = make_world(up=False)
+    world.agent.start()
+    assert world.agent.state is AgentState.WAITING
+    assert "does not take connections" in world.agent.describe()["message"]
+    moments = []
+    for _ in range(4000):
+        before = world.server.attempts
+        world.clock.advance(0.25)
+        if world.server.attempts > before:
+            moments.append(world.clock.seconds())
+    pauses = [later - earlier for earlier, later in pairwise(moments)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 5
+    assert 60 <= pauses[-1] <= 120
+
+
+def test_comes_back_after_the_server_restarts(world):
+    world.server.up = False
+    world.server.wire.drop()
+    assert not world.agent.registered
+    world.go(5)
+    world.server.up = True
+    world.go(20)
+    assert world.agent.registered
+    assert world.user.registrations == 2
+
+
+def test_changed_address_registers_again_at_once(world):
+    first = world.server.wire
+    world.route[0] = world.server.local = "203.0.113.9"
+    world.go(6)
+    assert first.closed
+    assert world.agent.registered
+    assert "203.0.113.9" in world.agent.describe()["local"]
+
+
+def test_no_route_is_no_change(world):
+    world.route[0] = None
+    world.go(20)
+    assert len(world.server.wires) == 1
+
+
+def test_wrong_password_stops_hammering(make_world):
+    world = make_world(password="wrong")
+    world.agent.start()
+    world.server.serve()
+    world.go(500)
+    assert world.server.attempts == 1
+    assert world.agent.state is AgentState.REFUSED
+    message = world.agent.describe()["message"]
+    assert "password" in message
+    assert "wrong" not in message
+    world.go(500)
+    assert world.server.attempts == 2
+
+
+def test_changed_settings_try_again_at_once_after_a_refusal(make_world):
+    world = make_world(password="wrong")
+    world.agent.start()
+    world.server.serve()
+    world.server.password = "wrong"
+    world.agent.settings_changed()
+    world.server.serve()
+    assert world.agent.registered
+
+
+def test_refused_device_says_why(make_world):
+    world = make_world()
+    warning = ("Warning", '399 example.org "Device key changed"')
+    world.server.answer["REGISTER"] = lambda request: [world.server.reply(request, 403, headers=[warning])]
+    world.agent.start()
+    world.server.serve()
+    assert world.agent.state is AgentState.REFUSED
+    assert "Device key changed" in world.agent.describe()["message"]
+
+
+def test_interval_too_brief(make_world):
+    world = make_world()
+    accept = world.server.answer["REGISTER"]
+
+    def answer(request):
+        if int(request.headers["Expires"]) < 90:
+            return [world.server.reply(request, 423, headers=[("Min-Expires", "90")])]
+        return accept(request)
+
+    world.server.answer["REGISTER"] = answer
+    world.up()
+
+
+def test_retry_after_is_respected(make_world):
+    world = make_world()
+    world.server.answer["REGISTER"] = lambda request: [world.server.reply(request, 503, headers=[("Retry-After", "300")])]
+    world.agent.start()
+    world.server.serve()
+    world.go(290)
+    assert world.server.attempts == 1
+    world.go(30)
+    assert world.server.attempts == 2
+
+
+def test_silent_server_is_given_up(make_world):
+    world = make_world()
+    world.agent.start()
+    for _ in range(200):
+        world.clock.advance(1)
+    assert world.server.attempts >= 2
+    assert not world.agent.registered
+
+
+@pytest.mark.parametrize(("secure", "registered"), [(True, True), (False, False)])
+def test_md5_only_under_tls(make_world, secure, registered):
+    world = make_world(algorithms=("MD5",), secure=secure)
+    world.agent.start()
+    world.server.serve()
+    assert world.agent.registered is registered
+
+
+def test_stop_takes_the_binding_back(world):
+    removed = []
+    accept = world.server.answer["REGISTER"]
+    world.server.answer["REGISTER"] = lambda request: removed.append(request.headers["Expires"]) or accept(request)
+    stopped = Deferred.fromCoroutine(world.agent.stop())
+    world.server.serve()
+    assert removed == ["0"]
+    assert stopped.called
+    assert world.server.wire.closed
+    world.clock.advance(120)
+    assert not world.clock.getDelayedCalls()
+
+
+def test_stop_does_not_wait_for_a_dead_server(world):
+    stopped = Deferred.fromCoroutine(world.agent.stop())
+    world.clock.advance(3)
+    assert stopped.called
+    assert world.server.wire.closed
+
+
+def test_waiting_for_registration(make_world):
+    world = make_world(up=False)
+    world.agent.start()
+    results = []
+    Deferred.fromCoroutine(world.agent.wait_registered(3)).addBoth(results.append)
+    for _ in range(8):
+        world.clock.advance(0.5)
+    assert results == [False]
+    world.server.up = True
+    Deferred.fromCoroutine(world.agent.wait_registered(3)).addBoth(results.append)
+    world.server.serve()
+    assert results == [False, True]

@@ -1,0 +1,191 @@
+"""The parts of the exchange that have rules of their own: belts between threads, compression, the basis of a delta."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import traceback
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from twsync.errors import ProtocolError, StoreError
+from twsync.limits import MAX_BULK
+from twsync.peer.basis import Basis
+from twsync.peer.pace import Pace, unpack
+from twsync.peer.streams import Draw, Feed
+from twsync.peerwire.frames import FrameType
+
+
+def finished(world, deferred):
+    """The Deferred's result or error, when it is there."""
+    outcome = []
+    deferred.addBoth(outcome.append)
+    world.loop.run_until(lambda: outcome)
+    return outcome[0]
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_errors_leave_their_frames_in_the_thread(world):
+    """Frames that hang on an error keep memoryviews in cycles, which CPython does not survive."""
+
+    def job():
+        view = memoryview(bytes(10))
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError as error:
+            raise StoreError("The disk is full.", "disk-full") from error
+        finally:
+            assert len(view) == 10
+
+    failure = finished(world, world.workshop.write(job))
+    assert isinstance(failure.value, StoreError)
+    assert isinstance(failure.value.__cause__, OSError)
+    names = {frame.name for error in (failure.value, failure.value.__cause__) for frame in traceback.extract_tb(error.__traceback__)}
+    assert "job" not in names
+
+
+def test_feed_hands_on_in_order_and_says_what_was_taken(world):
+    taken = []
+    feed = Feed(taken.append)
+    for number in range(5):
+        feed.put(f"chunk {number}", number)
+    feed.end()
+    feed.end(StoreError("too late"))
+    assert finished(world, world.workshop.stream(list, feed)) == [f"chunk {number}" for number in range(5)]
+    assert taken == [0, 1, 2, 3, 4]
+
+
+def test_feed_ends_with_an_error(world):
+    feed = Feed(lambda _size: None)
+    feed.put("chunk", 1)
+    feed.end(StoreError("over", "over"))
+    assert finished(world, world.workshop.stream(list, feed)).value.code == "over"
+
+
+def test_draw_hands_on_in_order_and_ends(world):
+    async def everything(draw):
+        found = []
+        while (element := await draw.next()) is not None:
+            found.append(element)
+        return found
+
+    from twisted.internet.defer import Deferred
+
+    draw = Draw(world.workshop, iter(range(100)))
+    assert finished(world, Deferred.fromCoroutine(everything(draw))) == list(range(100))
+
+    def broken():
+        yield 1
+        raise StoreError("over", "over")
+
+    draw = Draw(world.workshop, broken())
+    assert finished(world, Deferred.fromCoroutine(everything(draw))).value.code == "over"
+
+
+def test_stopped_draw_closes_its_source(world):
+    closed = []
+
+    def endless():
+        try:
+            while True:
+                yield b"x"
+        finally:
+            closed.append(True)
+
+    draw = Draw(world.workshop, endless(), ahead=2)
+    draw.stop()
+    finished(world, draw.finished)
+    assert closed == [True]
+
+
+# --- compression --------------------------------------------------------------------------------------------------------------------------
+
+
+def slow_pace(allowed=True):
+    clock = Clock()
+    pace = Pace(clock.seconds, allowed)
+    for _ in range(3):
+        clock.advance(1)
+        pace.sent(1_000_000, 0.9)
+    return clock, pace
+
+
+def test_only_a_slow_wire_makes_compressing_worth_it():
+    clock, pace = slow_pace()
+    text = b"all work and no play " * 40_000
+    kind, packed = pace.pack(text)
+    assert kind is FrameType.DATA_ZSTD and len(packed) < len(text) / 10
+    assert unpack(kind, packed) == text
+    # The disk, not the wire, is what took the time.
+    clock.advance(1)
+    pace.sent(1_000_000, 0.0)
+    assert pace.pack(text) == (FrameType.DATA, text)
+    # A fast wire that is full.
+    clock.advance(1)
+    pace.sent(200_000_000, 0.9)
+    assert pace.pack(text) == (FrameType.DATA, text)
+
+
+def test_what_does_not_shrink_or_is_not_agreed_on_stays_as_it_is():
+    _, pace = slow_pace()
+    noise = os.urandom(MAX_BULK)
+    assert pace.pack(noise) == (FrameType.DATA, noise)
+    assert pace.pack(b"aaa") == (FrameType.DATA, b"aaa")
+    _, pace = slow_pace(allowed=False)
+    assert pace.pack(b"a" * 10_000)[0] is FrameType.DATA
+
+
+@given(st.binary(min_size=512, max_size=3000).map(lambda data: data * 40))
+@settings(max_examples=30, deadline=None)
+def test_packed_content_comes_out_the_same(data):
+    _, pace = slow_pace()
+    assert unpack(*pace.pack(data)) == data
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"not zstd",
+        zstandard.compress(bytes(MAX_BULK + 1)),
+        zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1000)),
+        zstandard.compress(bytes(1000))[:-3],
+        zstandard.compress(bytes(1000)) + b"more",
+    ],
+    ids=["empty", "garbage", "too large", "size unknown", "truncated", "trailing bytes"],
+)
+def test_compressed_frames_that_lie_are_refused(payload):
+    with pytest.raises(ProtocolError):
+        unpack(FrameType.DATA_ZSTD, payload)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=100, deadline=None)
+def test_compressed_garbage_is_refused(data):
+    with contextlib.suppress(ProtocolError):
+        unpack(FrameType.DATA_ZSTD, zstandard.compress(b"x" * 50)[:6] + data)
+
+
+# --- the basis ----------------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.binary(max_size=20), max_size=4), st.lists(st.tuples(st.integers(0, 80), st.integers(1, 30)), max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_basis_reads_like_the_parts_in_a_row(parts, reads):
+    whole = b"".join(parts)
+    basis = Basis([(io.BytesIO(part), len(part)) for part in parts])
+    assert basis.size == len(whole)
+    for offset, size in reads:
+        basis.seek(offset)
+        found = b""
+        while len(found) < size and (data := basis.read(size - len(found))):
+            found += data
+        assert found == whole[offset : offset + size]
+    assert basis.seek(0, os.SEEK_END) == len(whole)

@@ -1,0 +1,149 @@
+"""One large file: how it is asked for, and how what comes is put into staging. Work for a streamer's thread.
+
+A file that was partly received is asked for from where it broke off. If there is an older file here, a delta is asked for instead, with
+that file as its basis, and behind what was received of the new one: so a broken delta goes on as well.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias, cast
+
+from twsync import delta
+from twsync.delta.tuning import LARGEST_FILE
+from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
+from twsync.limits import SMALL_FILE
+from twsync.peer.basis import Basis, Part
+from twsync.peer.needs import Need
+from twsync.peer.pace import unpack
+from twsync.peer.streams import Feed
+from twsync.peerwire.frames import FrameType
+from twsync.store.paths import Gate
+from twsync.store.source import open_source
+from twsync.store.staging import Partial, Staged, Staging
+
+#: A delta stream may be this much longer than the file it makes, and an eighth: its operations cost a few bytes for a block.
+_DELTA_OVERHEAD = 64 * 1024
+
+#: Data frames as they came.
+Chunks: TypeAlias = Feed[tuple[FrameType, bytes]]
+
+
+class NotComingError(TwsyncError):
+    """The other side says that a file does not come; `code` is the status that said so. Ends a feed, and never leaves a session."""
+
+
+@dataclass(slots=True)
+class Opening:
+    """What a large file is received into, and from what."""
+
+    partial: Partial
+    basis: Basis | None = None
+    "Then it is asked for as a delta."
+    staged: Staged | None = None
+    "It turned out to be complete already."
+    offset: int = 0
+    "Bytes that are here, if it is asked for whole."
+    kept: list[Part] = field(default_factory=list)
+    "Open files of the basis."
+
+    def close(self) -> None:
+        """Close everything; what was received stays for next time, unless it was used up or discarded."""
+        for part in self.kept:
+            part.close()
+        self.partial.keep()
+
+
+def open_large(need: Need, gate: Gate, staging: Staging) -> Opening:
+    """Decide how a large file is asked for. What was received earlier is hashed again, so this takes its time.
+
+    :raises StoreError: the disk cannot take it.
+    """
+    kept: list[Part] = []
+    basis = _older(need, gate, staging, kept) if not need.whole and need.size <= LARGEST_FILE else None
+    if basis is not None or need.whole:
+        return Opening(staging.create(need.content), basis, kept=kept)
+    partial = staging.resume(need.content)
+    if partial.size == need.size:
+        staged = partial.finish()
+        if staged is not None:
+            return Opening(partial, staged=staged)
+        partial = staging.create(need.content)
+    elif partial.size > need.size:
+        partial.discard()
+        partial = staging.create(need.content)
+    return Opening(partial, offset=partial.size)
+
+
+def _older(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Basis | None:
+    """What a delta could start from, None if nothing here is worth it."""
+    row = need.basis
+    if row is None or row.item.size <= SMALL_FILE:
+        return None
+    try:
+        source = open_source(gate, row)
+    except StoreError:
+        return None
+    kept.append(source)
+    parts: list[tuple[Part, int]] = [(source, source.size)]
+    received = staging.open_basis(need.content)
+    if received is not None:
+        before = cast(Part, io.FileIO(received, "rb"))
+        kept.append(before)
+        parts.insert(0, (before, staging.find_partial(need.content)))
+    basis = Basis(parts)
+    return basis if basis.size <= LARGEST_FILE else None
+
+
+def signature(basis: Basis, seed: int) -> Iterator[bytes]:
+    """The signature stream of a basis."""
+    basis.seek(0)
+    yield from delta.signature_chunks(basis, delta.block_length_for(basis.size), seed)
+
+
+def take_in(need: Need, opening: Opening, feed: Chunks) -> tuple[Staged | None, int, int]:
+    """Write what comes to staging until it ends.
+
+    :returns: the staged file, None if it is not the content that was asked for; literal and matched bytes.
+    :raises NotComingError: it was changed while it was read.
+    :raises ProtocolError: more came than there should be.
+    """
+    partial, basis = opening.partial, opening.basis
+    try:
+        if basis is None:
+            literal = 0
+            for data in _unpacked(feed, need.size - opening.offset):
+                partial.write(data)
+                literal += len(data)
+            return partial.finish(), literal, opening.offset
+        basis.seek(0)
+        most = need.size + need.size // 8 + _DELTA_OVERHEAD
+        chunks = _unpacked(feed, most)
+        try:
+            stats = delta.patch(basis, chunks, partial, max_output=need.size)
+        except FormatError:
+            # It does not fit the basis, or was spoilt on the way: read to its end, then ask again.
+            partial.discard()
+            for _rest in _unpacked(feed, most):
+                pass
+            return None, 0, 0
+        for _rest in chunks:
+            raise ProtocolError("content behind the end of a delta")
+        return partial.finish(), stats.literal_bytes, stats.matched_bytes
+    except (NotComingError, ProtocolError):
+        # What came is of no one content.
+        partial.discard()
+        raise
+
+
+def _unpacked(feed: Chunks, most: int) -> Iterator[bytes]:
+    """The content of data frames, no more than `most` bytes of it."""
+    total = 0
+    for kind, payload in feed:
+        data = unpack(kind, payload)
+        total += len(data)
+        if total > most:
+            raise ProtocolError("a file that is longer than it says")
+        yield data

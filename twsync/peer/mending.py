@@ -1,0 +1,119 @@
+"""What a person may change in the journal and the folders beside sessions: conflicts, trash, trust.
+
+Each is done under the daemon's lock: by the daemon itself when it runs, by the command when it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from twsync.errors import StoreError, UserError
+from twsync.peer.settings import Settings
+from twsync.session.result import shown
+from twsync.store import resolution
+from twsync.store.conflicts import Conflict
+from twsync.store.journal import Journal
+from twsync.store.paths import Gate
+from twsync.store.trash import Discarded, Trash
+
+#: What a person may keep of a conflict.
+KEEP = ("ours", "theirs", "both")
+
+
+@contextmanager
+def gate_of(settings: Settings, name: str) -> Iterator[Gate]:
+    """The gate of a collection that has its marker.
+
+    :raises UserError: there is no such collection here.
+    :raises StoreError: its root or marker is missing.
+    """
+    gate = Gate.open(settings.collection(name).path, known=True)
+    try:
+        yield gate
+    finally:
+        gate.close()
+
+
+def open_conflicts(journal: Journal, collection: str | None = None) -> list[Conflict]:
+    """The conflicts that a person can still decide here, newest first: those whose copy still lies beside. One that was decided on another
+    host has lost it by a session.
+    """
+    return [conflict for conflict in journal.conflicts.list(collection) if _copy_stands(journal, conflict)]
+
+
+def _copy_stands(journal: Journal, conflict: Conflict) -> bool:
+    try:
+        row = journal.collection(conflict.collection).get(conflict.copy)
+    except StoreError:  # the collection was removed
+        return False
+    return row is not None and row.item.live
+
+
+def find_conflict(journal: Journal, item: str, key: bytes) -> Conflict:
+    """The one open conflict that `item` means: its number, or the name of the item or of its copy.
+
+    :param key: the bytes of `item`, as the shell gave them.
+    :raises UserError: none or several.
+    """
+    if item.isdecimal() and (found := journal.conflicts.get(int(item))) is not None:
+        return found
+    matching = [c for c in open_conflicts(journal) if key in (c.key, c.copy) or item in (shown(c.key), shown(c.copy))]
+    if not matching:
+        raise UserError(f"There is no open conflict {item!r}; `twsync conflicts` lists them.", code="not-found")
+    if len(matching) > 1:
+        numbers = ", ".join(str(c.number) for c in matching)
+        raise UserError(f"Several open conflicts are called {item!r}; give one of the numbers {numbers}.", code="ambiguous")
+    return matching[0]
+
+
+def resolve(settings: Settings, journal: Journal, number: int, keep: str, now_ns: int) -> dict[str, Any]:
+    """Keep one side of a conflict, or both; what is not kept goes to the trash.
+
+    :raises TwsyncError: there is no such conflict, it is decided already, or the files cannot be moved.
+    """
+    conflict = journal.conflicts.get(number)
+    if conflict is None:
+        raise UserError(f"There is no conflict {number}; `twsync conflicts` lists them.", code="not-found")
+    with gate_of(settings, conflict.collection) as gate:
+        resolution.resolve(gate, journal.conflicts, conflict, keep, now_ns)
+    return {"number": number, "collection": conflict.collection, "item": shown(conflict.key), "resolution": keep}
+
+
+def find_discarded(found: list[Discarded], item: str, key: bytes, session: str | None) -> Discarded:
+    """The newest thing in the trash that `item` means.
+
+    :raises UserError: there is none.
+    """
+    for thing in found:
+        if (thing.key == key or shown(thing.key) == item) and session in (None, thing.session):
+            return thing
+    raise UserError(f"There is nothing called {item!r} in the trash; `twsync trash list` shows what there is.", code="not-found")
+
+
+def restore(settings: Settings, name: str, session: str, key: bytes, to: bytes | None) -> dict[str, Any]:
+    """Put something from the trash back; the next session sends it on.
+
+    :raises TwsyncError: it is not there, or its place cannot be used.
+    """
+    with gate_of(settings, name) as gate:
+        used = Trash(gate).restore(session, key, to)
+    return {"collection": name, "item": shown(key), "restored": shown(used)}
+
+
+def trust(journal: Journal, device: str, announced: str | None, now_ns: int) -> dict[str, Any]:
+    """Accept the key of `device` seen last: the one refused last, else the one that presence announces.
+
+    :param announced: the fingerprint that the server announces for the device now, if known.
+    :raises UserError: no key of it was seen.
+    """
+    known = journal.trust.get(device)
+    offered = known.offered if known is not None else ""
+    if not offered and announced is None and known is None:
+        what = f"No key of {device} was seen yet; look with `twsync devices`, or sync with it, which trusts the first key."
+        raise UserError(what, code="not-found")
+    fingerprint = offered or announced or (known.fingerprint if known is not None else "")
+    trusted = journal.trust.accept(device, now_ns, fingerprint)
+    changed = known is None or known.fingerprint != trusted.fingerprint
+    return {"device": device, "fingerprint": trusted.fingerprint, "changed": changed}

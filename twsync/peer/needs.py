@@ -1,0 +1,151 @@
+"""From a plan to what this host has to do: rows to write, content to get, things to remove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from twsync.reconcile.compare import Work, work
+from twsync.reconcile.model import Item, Kind, Side
+from twsync.reconcile.operation import Operation, Plan
+from twsync.store.changes import Change, ordered
+from twsync.store.journal import CollectionJournal
+from twsync.store.paths import Gate
+from twsync.store.rows import Row
+
+
+@dataclass(slots=True)
+class Need:
+    """A content that this side lacks, and the changes that wait for it."""
+
+    content: bytes
+    size: int
+    changes: list[Change]
+    "The first one's key is asked by; all get the same content."
+    whole: bool = False
+    "Whether a delta was tried and did not come out right."
+    tries: int = 0
+
+    @property
+    def key(self) -> bytes:
+        """The key to ask by."""
+        return self.changes[0].key
+
+    @property
+    def basis(self) -> Row | None:
+        """The row of an older file here that a delta could start from."""
+        for change in self.changes:
+            if change.expected is not None and change.expected.item.kind is Kind.FILE:
+                return change.expected
+        return None
+
+
+@dataclass(slots=True)
+class Needs:
+    """What one round's plan means for this side."""
+
+    first: list[Change] = field(default_factory=list)
+    "Needs no content; made before any content arrives, in this order."
+    contents: list[Need] = field(default_factory=list)
+    "By the first key of each."
+    last: list[Change] = field(default_factory=list)
+    "Removals, and links in place of directories; made when all else is done, in this order."
+    stale: list[bytes] = field(default_factory=list)
+    "Keys whose row is not the one the plan was made with: for the next round."
+    copies: dict[bytes, bytes] = field(default_factory=dict)
+    "Of conflicts that this side loses: key → key of the copy."
+
+    @property
+    def total(self) -> int:
+        """Bytes of content to get."""
+        return sum(need.size for need in self.contents)
+
+    @property
+    def deletes(self) -> int:
+        """Items that are removed here; what has a successor is not counted."""
+        return sum(not change.item.live and change.expected is not None and change.expected.item.live for change in self.last)
+
+
+def last_of_all(change: Change) -> bool:
+    """Whether a change has to wait until the round's removals are done: it removes, or puts something in place of a directory."""
+    was = change.expected.item.kind if change.expected is not None else Kind.DELETED
+    return not change.item.live or (was is Kind.DIRECTORY and change.item.kind is not Kind.DIRECTORY)
+
+
+def work_out(
+    plan: Plan, side: Side, gate: Gate, journal: CollectionJournal, mine: Mapping[bytes, Item], theirs: Mapping[bytes, Item], partner: int
+) -> Needs:
+    """What `side` has to do. In a reader's thread.
+
+    :param mine: the own rows that the plan was made with.
+    :param theirs: the other side's.
+    :param partner: the other side's replica.
+    """
+    operations = list(plan.of(side))
+    rows = journal.get_many(operation.key for operation in operations)
+    needs = Needs()
+    by_content: dict[bytes, Need] = {}
+    planned: dict[bytes, Item] = {}
+    changes: list[Change] = []
+    for operation in operations:
+        row = rows.get(operation.key)
+        shown = mine.get(operation.key)
+        if shown is not None and (row is None or row.item != shown):
+            needs.stale.append(operation.key)
+            continue
+        kind = work(None if row is None else row.item, operation.result)
+        if kind is Work.NOTHING:
+            continue
+        displaced = None
+        if operation.loser is side and operation.lost is not None:
+            displaced = _displace(plan, operation, gate, journal, planned, needs)
+        # A row that the other side holds need not be sent back to it; one that it is only about to write must be, in case it does not.
+        across = theirs.get(operation.key)
+        held = across is not None and across.version == operation.result.version
+        change = Change(operation.result, row, None, displaced, partner if held else 0)
+        if kind is not Work.CONTENT:
+            changes.append(change)
+            continue
+        need = by_content.get(operation.result.content)
+        if need is None:
+            need = by_content[operation.result.content] = Need(operation.result.content, operation.result.size, [])
+            needs.contents.append(need)
+        need.changes.append(change)
+    for change in ordered(changes):
+        (needs.last if last_of_all(change) else needs.first).append(change)
+    return needs
+
+
+def _displace(
+    plan: Plan, operation: Operation, gate: Gate, journal: CollectionJournal, planned: dict[bytes, Item], needs: Needs
+) -> Item | None:
+    """The row under which this side's losing content goes on; None if the same content stands under that name already.
+
+    :param planned: the copies that were named before this one.
+    """
+
+    def own(key: bytes) -> Item | None:
+        if key in planned:
+            return planned[key]
+        row = journal.get(key)
+        return None if row is None else row.item
+
+    copy = plan.set_aside(operation, own, _taken(gate, journal))
+    planned[copy.item.key] = copy.item
+    needs.copies[operation.key] = copy.item.key
+    if not copy.present:
+        return copy.item
+    there = journal.get(copy.item.key)
+    if there is not None and there.item.version != copy.item.version:
+        needs.first.append(Change(copy.item, there))
+    return None
+
+
+def _taken(gate: Gate, journal: CollectionJournal) -> Callable[[bytes], bool]:
+    """Whether something stands at a key that the journal does not know as live."""
+
+    def taken(key: bytes) -> bool:
+        row = journal.get(key)
+        return (row is None or not row.item.live) and gate.lstat(key) is not None
+
+    return taken

@@ -1,0 +1,405 @@
+"""The end of the transfers that lacks content: asks for it, and puts what comes into staging, proved.
+
+Small files are asked for in bundles, large ones one by one, whole or as a delta. How much is asked for at once, and how much that came
+waits for the disk, is bounded; the connection is not read while too much waits. Content that is on this host already is copied, not
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from twisted.internet.defer import Deferred
+
+from twsync.errors import ProtocolError, TwsyncError
+from twsync.limits import (
+    LOCAL_LOOKUPS,
+    MAX_BUNDLE_BYTES,
+    MAX_BUNDLE_BYTES_UNDER_WAY,
+    MAX_BUNDLE_FILES,
+    MAX_LARGE_UNDER_WAY,
+    MAX_RECEIVE_QUEUE,
+    MAX_REQUESTS_UNDER_WAY,
+    MESSAGE_BYTES,
+    SMALL_FILE,
+)
+from twsync.peer.basis import Basis
+from twsync.peer.dialogue import Dialogue
+from twsync.peer.largefile import Chunks, NotComingError, Opening, open_large, signature, take_in
+from twsync.peer.needs import Need
+from twsync.peer.smallfiles import find_here, for_all, stage_bundle
+from twsync.peer.streams import Draw, Feed, Workshop
+from twsync.peer.tasks import Tasks
+from twsync.peerwire import messages
+from twsync.peerwire.frames import Frame, FrameType
+from twsync.store.changes import Change
+from twsync.store.journal import CollectionJournal
+from twsync.store.paths import Gate
+from twsync.store.staging import Partial, Staged, Staging
+
+#: Times a content is asked for: once, and once more whole.
+_TRIES = 2
+
+
+@dataclass(slots=True)
+class _Bundle:
+    """A bundle under way."""
+
+    needs: list[Need]
+    size: int
+    header: messages.Bundle | None = None
+
+
+@dataclass(slots=True)
+class _Large:
+    """A large file under way."""
+
+    need: Need
+    partial: Partial
+    feed: Chunks
+    begun: bool = False
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Received:
+    """What came, for counters and progress."""
+
+    literal_bytes: int = 0
+    matched_bytes: int = 0
+    files: int = 0
+    bytes: int = 0
+    "Of content that is complete."
+
+
+class Getter:
+    """Gets content.
+
+    :param got: called with changes whose content is staged now.
+    :param missed: called with a change whose content does not come, and the reason.
+    """
+
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        tasks: Tasks,
+        workshop: Workshop,
+        gate: Gate,
+        journal: CollectionJournal,
+        staging: Staging,
+        *,
+        seed: Callable[[], int],
+        got: Callable[[list[Change]], None],
+        missed: Callable[[Change, str], None],
+    ) -> None:
+        self._dialogue = dialogue
+        self._tasks = tasks
+        self._workshop = workshop
+        self._gate = gate
+        self._journal = journal
+        self._staging = staging
+        self._seed = seed
+        self._got = got
+        self._missed = missed
+        self._small: deque[Need] = deque()
+        self._big: deque[Need] = deque()
+        self._bundles: dict[int, _Bundle] = {}
+        self._gathered: _Bundle | None = None
+        self._large: dict[int, _Large] = {}
+        self._large_slots = 0
+        self._bundle_bytes = 0
+        self._requests = 0
+        self._numbers = 0
+        self._unresolved = 0
+        self._queued = 0
+        self._reading = True
+        self._resolved: Deferred[None] | None = None
+        #: What came so far.
+        self.received = Received()
+        dialogue.getter = self
+        dialogue.when_over(self.stopped)
+
+    @property
+    def progress_bytes(self) -> int:
+        """Bytes of content that are here, those of files under way included."""
+        return self.received.bytes + sum(large.partial.size for large in self._large.values())
+
+    # --- the order of things -----------------------------------------------------------------------------------------------------------
+
+    async def fetch(self, needs: Sequence[Need], search: bool) -> None:
+        """Get all of these; returns when each was passed to `got` or `missed`.
+
+        :param search: whether to look on this host first.
+        """
+        if not needs:
+            return
+        self._unresolved = len(needs)
+        done: Deferred[None] = Deferred()
+        self._resolved = done
+        try:
+            for start in range(0, len(needs), LOCAL_LOOKUPS):
+                some = needs[start : start + LOCAL_LOOKUPS]
+                found = await self._workshop.write(find_here, some, self._gate, self._journal, self._staging, search)
+                self._dialogue.check()
+                done_here = [(need, staged) for need, staged in zip(some, found, strict=True) if staged is not None]
+                self.received.matched_bytes += sum(need.size for need, _staged in done_here)
+                for need, staged in zip(some, found, strict=True):
+                    if staged is None:
+                        self._again(need)
+                self._resolve(done_here)
+                self._ask()
+        except BaseException:
+            done.addErrback(lambda _same: None)
+            raise
+        await done
+
+    def _ask(self) -> None:
+        """Ask for as much as may be under way."""
+        while self._big and self._large_slots < MAX_LARGE_UNDER_WAY and self._dialogue.error is None:
+            self._large_slots += 1
+            self._tasks.start(self._get_large(self._big.popleft()))
+        bundles = []
+        while (self._small or self._gathered) and self._dialogue.error is None:
+            bundle = self._next_bundle()
+            if bundle is None:
+                break
+            transfer = self._number()
+            self._bundles[transfer] = bundle
+            bundles.append((transfer, tuple((need.key, need.content) for need in bundle.needs)))
+        for bundle_entry in bundles:
+            # One message each: a bundle's keys may fill a frame.
+            self._dialogue.say(messages.Want(bundles=(bundle_entry,)))
+
+    def _next_bundle(self) -> _Bundle | None:
+        """The next bundle, None if there is no room for it yet."""
+        if self._gathered is None:
+            self._gathered = self._gather_bundle()
+        bundle = self._gathered
+        if self._bundle_bytes + bundle.size > MAX_BUNDLE_BYTES_UNDER_WAY or self._requests + len(bundle.needs) > MAX_REQUESTS_UNDER_WAY:
+            return None
+        self._gathered = None
+        self._bundle_bytes += bundle.size
+        self._requests += len(bundle.needs)
+        return bundle
+
+    def _gather_bundle(self) -> _Bundle:
+        needs: list[Need] = []
+        size = keys = 0
+        while self._small and len(needs) < MAX_BUNDLE_FILES:
+            need = self._small[0]
+            size += need.size
+            keys += len(need.key)
+            if needs and (size > MAX_BUNDLE_BYTES or keys > MESSAGE_BYTES):
+                size -= need.size
+                break
+            needs.append(self._small.popleft())
+        return _Bundle(needs, size)
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _resolve(self, done: list[tuple[Need, list[Staged]]]) -> None:
+        changes: list[Change] = []
+        for need, staged in done:
+            self.received.bytes += need.size
+            for change, one in zip(need.changes, staged, strict=True):
+                changes.append(Change(change.item, change.expected, one, change.displaced, change.partner))
+        self.received.files += len(changes)
+        self._got(changes)
+        self._unresolved -= len(done)
+        self._perhaps_all()
+
+    def _not_come(self, need: Need, status: str) -> None:
+        """The other side says that the file it was asked for by this key does not come: other keys may still have the content."""
+        self._missed(need.changes.pop(0), status)
+        if need.changes:
+            self._again(need)
+        else:
+            self._one_less()
+
+    def _wrong(self, need: Need) -> None:
+        """What came is not that content."""
+        need.tries += 1
+        need.whole = True
+        if need.tries < _TRIES:
+            self._again(need)
+            return
+        for change in need.changes:
+            self._missed(change, "damaged")
+        self._one_less()
+
+    def _again(self, need: Need) -> None:
+        (self._small if need.size <= SMALL_FILE else self._big).append(need)
+
+    def _one_less(self) -> None:
+        self._unresolved -= 1
+        self._perhaps_all()
+
+    def _perhaps_all(self) -> None:
+        if not self._unresolved and self._resolved is not None:
+            resolved, self._resolved = self._resolved, None
+            resolved.callback(None)
+
+    # --- from the other side -----------------------------------------------------------------------------------------------------------
+
+    def message_received(self, message: messages.AnyMessage) -> None:
+        """The beginning or end of an answer."""
+        if isinstance(message, messages.Bundle):
+            self._bundle_begins(message)
+        elif isinstance(message, messages.File):
+            large = self._under_way(message.transfer)
+            if large.begun:
+                raise ProtocolError("a file that begins twice")
+            large.begun = True
+            if message.status != "ok":
+                self._end(message.transfer, large, NotComingError("", message.status))
+            elif message.size != large.need.size:
+                raise ProtocolError("a file of another size than its row")
+        elif isinstance(message, messages.FileEnd):
+            large = self._under_way(message.transfer)
+            if not large.begun:
+                raise ProtocolError("the end of a file that did not begin")
+            self._end(message.transfer, large, None if message.status == "ok" else NotComingError("", message.status))
+
+    def bulk_received(self, frame: Frame) -> None:
+        """Content."""
+        size = len(frame.payload)
+        bundle = self._bundles.get(frame.transfer)
+        if bundle is not None:
+            if bundle.header is None:
+                raise ProtocolError("content before the bundle begins")
+            self._queue(size)
+            self._tasks.start(self._keep_bundle(frame.transfer, bundle, frame.kind, frame.payload))
+            return
+        large = self._under_way(frame.transfer)
+        if not large.begun:
+            raise ProtocolError("content before the file begins")
+        self._queue(size)
+        large.feed.put((frame.kind, frame.payload), size)
+
+    def stopped(self, error: TwsyncError) -> None:
+        """The dialogue is over: threads that wait for content must not wait any longer."""
+        for large in self._large.values():
+            large.feed.end(error)
+        resolved, self._resolved = self._resolved, None
+        if resolved is not None:
+            resolved.errback(error)
+
+    def _under_way(self, transfer: int) -> _Large:
+        large = self._large.get(transfer)
+        if large is None or large.ended:
+            raise ProtocolError("an answer to what was not asked")
+        return large
+
+    def _end(self, transfer: int, large: _Large, error: TwsyncError | None) -> None:
+        large.ended = True
+        large.feed.end(error)
+
+    # --- what waits for the disk ---------------------------------------------------------------------------------------------------------
+
+    def _queue(self, size: int) -> None:
+        self._queued += size
+        if self._queued > MAX_RECEIVE_QUEUE and self._reading:
+            self._reading = False
+            self._dialogue.hold("disk")
+
+    def _taken(self, size: int) -> None:
+        self._queued -= size
+        if self._queued <= MAX_RECEIVE_QUEUE // 2 and not self._reading:
+            self._reading = True
+            self._dialogue.release("disk")
+
+    # --- bundles -----------------------------------------------------------------------------------------------------------------------
+
+    def _bundle_begins(self, message: messages.Bundle) -> None:
+        bundle = self._bundles.get(message.transfer)
+        if bundle is None or bundle.header is not None:
+            raise ProtocolError("an answer to what was not asked")
+        if len(message.files) != len(bundle.needs):
+            raise ProtocolError("a bundle of another number of files than asked for")
+        for need, (status, size) in zip(bundle.needs, message.files, strict=True):
+            if status == "ok" and size != need.size:
+                raise ProtocolError("a file of another size than its row")
+        bundle.header = message
+        if not any(size for _status, size in message.files):
+            self._tasks.start(self._keep_bundle(message.transfer, bundle, FrameType.DATA, b""))
+
+    async def _keep_bundle(self, transfer: int, bundle: _Bundle, kind: FrameType, payload: bytes) -> None:
+        # A second frame of the same transfer finds none.
+        del self._bundles[transfer]
+        header = cast(messages.Bundle, bundle.header)
+        try:
+            results = await self._workshop.write(stage_bundle, bundle.needs, header.files, kind, payload, self._staging)
+        finally:
+            if payload:
+                self._taken(len(payload))
+        self._dialogue.check()
+        self._bundle_bytes -= bundle.size
+        self._requests -= len(bundle.needs)
+        done: list[tuple[Need, list[Staged]]] = []
+        for need, (status, size), staged in zip(bundle.needs, header.files, results, strict=True):
+            self.received.literal_bytes += size
+            if staged is not None:
+                done.append((need, staged))
+            elif status == "ok":
+                self._wrong(need)
+            else:
+                self._not_come(need, status)
+        self._resolve(done)
+        self._ask()
+
+    # --- large files -------------------------------------------------------------------------------------------------------------------
+
+    async def _get_large(self, need: Need) -> None:
+        opening = await self._workshop.stream(open_large, need, self._gate, self._staging)
+        status, staged = "ok", opening.staged
+        try:
+            if staged is None:
+                staged = await self._transfer(need, opening)
+            else:
+                self.received.matched_bytes += need.size
+            result = None if staged is None else await self._workshop.stream(for_all, need, staged, self._staging)
+        except NotComingError as answer:
+            status, result = answer.code, None
+        finally:
+            self._large_slots -= 1
+            opening.close()
+        self._dialogue.check()
+        if status != "ok":
+            self._not_come(need, status)
+        elif result is None:
+            self._wrong(need)
+        else:
+            self._resolve([(need, result)])
+        self._ask()
+
+    async def _transfer(self, need: Need, opening: Opening) -> Staged | None:
+        transfer = self._number()
+        mode = "whole" if opening.basis is None else "delta"
+        feed: Chunks = Feed(lambda size: self._workshop.back(self._taken, size))
+        self._large[transfer] = _Large(need, opening.partial, feed)
+        try:
+            self._dialogue.say(messages.Want(files=((transfer, need.key, need.content, mode, opening.offset),)))
+            if opening.basis is not None:
+                await self._send_signature(transfer, opening.basis)
+            staged, literal, matched = await self._workshop.stream(take_in, need, opening, feed)
+            self.received.literal_bytes += literal
+            self.received.matched_bytes += matched
+            return staged
+        finally:
+            del self._large[transfer]
+
+    async def _send_signature(self, transfer: int, basis: Basis) -> None:
+        draw: Draw[bytes] = Draw(self._workshop, signature(basis, self._seed()))
+        try:
+            while (chunk := await draw.next()) is not None:
+                self._dialogue.say_bulk(FrameType.SIGNATURE, transfer, chunk)
+                await self._dialogue.drained()
+        finally:
+            draw.stop()
+            await draw.finished
+        self._dialogue.say_bulk(FrameType.SIGNATURE, transfer, b"")

@@ -1,0 +1,69 @@
+"""Content into staging in one step: what is on this host already, and bundles of small files. Work for a writer's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twsync.errors import ProtocolError
+from twsync.peer.needs import Need
+from twsync.peer.pace import unpack
+from twsync.peerwire.frames import FrameType
+from twsync.store.journal import CollectionJournal
+from twsync.store.localcopy import copy_content
+from twsync.store.paths import Gate
+from twsync.store.staging import Staged, Staging
+
+
+def find_here(
+    needs: Sequence[Need], gate: Gate, journal: CollectionJournal, staging: Staging, search: bool
+) -> list[list[Staged] | None]:
+    """For each need, staged files for its changes if this host can meet it by itself.
+
+    :param search: whether the collection is searched, and not only what an earlier session left.
+    """
+    found: list[list[Staged] | None] = []
+    for need in needs:
+        if not need.size:
+            staged = staging.put(need.content, b"")
+        elif search:
+            staged = copy_content(gate, journal, staging, need.content, need.size)
+        else:
+            staged = staging.adopt(need.content, need.size)
+        found.append(None if staged is None else for_all(need, staged, staging))
+    return found
+
+
+def for_all(need: Need, staged: Staged, staging: Staging) -> list[Staged]:
+    """One staged file for each change of a need."""
+    return [staged, *(staging.duplicate(staged) for _change in need.changes[1:])]
+
+
+def stage_bundle(
+    needs: Sequence[Need], files: Sequence[tuple[str, int]], kind: FrameType, payload: bytes, staging: Staging
+) -> list[list[Staged] | None]:
+    """Stage the files of a bundle; None for those that do not come or are not what was asked for.
+
+    :param files: status and size of each, as the answer began.
+    :param payload: the one data frame of the answer.
+    :raises ProtocolError: it has another size than the files.
+    """
+    content = unpack(kind, payload)
+    if len(content) != sum(size for _status, size in files):
+        raise ProtocolError("a bundle of another size than it says")
+    results: list[list[Staged] | None] = []
+    at = 0
+    for need, (status, size) in zip(needs, files, strict=True):
+        data = content[at : at + size]
+        at += size
+        results.append(_stage(need, data, staging) if status == "ok" else None)
+    return results
+
+
+def _stage(need: Need, data: bytes, staging: Staging) -> list[Staged] | None:
+    staged = []
+    for change in need.changes:
+        one = staging.put(need.content, data, mode=change.item.mode, mtime_ns=change.item.mtime_ns)
+        if one is None:
+            return None
+        staged.append(one)
+    return staged

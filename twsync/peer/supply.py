@@ -1,0 +1,305 @@
+"""The end of the transfers that has the content: answers the other side's wants.
+
+Only what was offered is given: a want must name a key and content of a row that was sent in this session. A file is read only as long
+as it is the one its row describes. Bundles and large files are answered side by side, bundles in the order asked; reading goes on while
+the wire takes what was read before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from twisted.internet.defer import Deferred
+
+from twsync import delta
+from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
+from twsync.limits import (
+    MAX_BULK,
+    MAX_BUNDLE_BYTES,
+    MAX_BUNDLE_BYTES_UNDER_WAY,
+    MAX_LARGE_UNDER_WAY,
+    MAX_REQUESTS_UNDER_WAY,
+    MAX_SIGNATURE,
+    SMALL_FILE,
+)
+from twsync.peer.dialogue import Dialogue
+from twsync.peer.pace import Pace
+from twsync.peer.streams import Draw, Workshop
+from twsync.peer.tasks import Tasks
+from twsync.peerwire import messages
+from twsync.peerwire.frames import Frame, FrameType
+from twsync.reconcile.model import Item, Kind
+from twsync.store.journal import CollectionJournal
+from twsync.store.paths import Gate
+from twsync.store.source import open_source, read_small
+
+#: Statuses of an answer that are no content.
+_NO_CONTENT = frozenset({"changed", "unreadable"})
+_Chunk = tuple[FrameType, bytes] | str
+
+
+@dataclass(slots=True)
+class _Bundle:
+    transfer: int
+    entries: tuple[tuple[bytes, bytes], ...]
+    size: int
+
+
+@dataclass(slots=True)
+class _Large:
+    transfer: int
+    item: Item
+    mode: str
+    offset: int
+    signature: bytearray = field(default_factory=bytearray)
+    started: bool = False
+
+
+class Supplier:
+    """Answers wants.
+
+    :param offered: rows sent in this session, by key; grows while the session goes on.
+    """
+
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        tasks: Tasks,
+        workshop: Workshop,
+        gate: Gate,
+        journal: CollectionJournal,
+        offered: Mapping[bytes, Item],
+        pace: Pace,
+    ) -> None:
+        self._dialogue = dialogue
+        self._workshop = workshop
+        self._gate = gate
+        self._journal = journal
+        self._offered = offered
+        self._pace = pace
+        self._bundles: deque[_Bundle] = deque()
+        self._answering = False
+        self._under_way: set[int] = set()
+        self._bundle_bytes = 0
+        self._requests = 0
+        self._large: dict[int, _Large] = {}
+        self._draws: set[Draw[_Chunk]] = set()
+        self._tasks = tasks
+        #: Keys whose content was not what was offered any more, since the last `take_changed`.
+        self._changed: set[bytes] = set()
+        #: Bytes of content sent.
+        self.content_bytes = 0
+        dialogue.supplier = self
+        dialogue.when_over(self.stopped)
+
+    def take_changed(self) -> set[bytes]:
+        """Keys that need another round, and forget them."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    @property
+    def busy(self) -> bool:
+        """Whether a want is not answered yet."""
+        return bool(self._under_way)
+
+    # --- from the other side -----------------------------------------------------------------------------------------------------------
+
+    def message_received(self, message: messages.AnyMessage) -> None:
+        """A want."""
+        assert isinstance(message, messages.Want)
+        for transfer, entries in message.bundles:
+            self._begin(transfer)
+            size = 0
+            for key, content in entries:
+                item = self._offer(key, content)
+                if item.size > SMALL_FILE:
+                    raise ProtocolError("a large file in a bundle")
+                size += item.size
+            if size > MAX_BUNDLE_BYTES:
+                raise ProtocolError("a bundle that is too large")
+            self._bundle_bytes += size
+            self._requests += len(entries)
+            if self._bundle_bytes > MAX_BUNDLE_BYTES_UNDER_WAY or self._requests > MAX_REQUESTS_UNDER_WAY:
+                raise ProtocolError("too much asked for at once")
+            self._bundles.append(_Bundle(transfer, entries, size))
+        for transfer, key, content, mode, offset in message.files:
+            self._begin(transfer)
+            item = self._offer(key, content)
+            if offset > item.size:
+                raise ProtocolError("a file from behind its end")
+            if len(self._large) >= MAX_LARGE_UNDER_WAY:
+                raise ProtocolError("too many large files asked for at once")
+            large = self._large[transfer] = _Large(transfer, item, mode, offset)
+            if mode == "whole":
+                self._start(large)
+        if self._bundles and not self._answering:
+            self._answering = True
+            self._tasks.start(self._answer_bundles())
+
+    def bulk_received(self, frame: Frame) -> None:
+        """A piece of a signature; an empty one ends it."""
+        large = self._large.get(frame.transfer)
+        if large is None or large.mode != "delta" or large.started:
+            raise ProtocolError("a signature that nobody asked for")
+        if frame.payload:
+            large.signature += frame.payload
+            if len(large.signature) > MAX_SIGNATURE:
+                raise ProtocolError("a signature that is too large")
+        else:
+            self._start(large)
+
+    def stopped(self, error: TwsyncError) -> None:
+        """The dialogue is over: what is being read is not wanted any more."""
+        self._bundles.clear()
+        for draw in self._draws:
+            draw.stop()
+
+    def _begin(self, transfer: int) -> None:
+        if transfer in self._under_way:
+            raise ProtocolError("a transfer number used twice")
+        self._under_way.add(transfer)
+
+    def _offer(self, key: bytes, content: bytes) -> Item:
+        item = self._offered.get(key)
+        if item is None or item.kind is not Kind.FILE or item.content != content:
+            raise ProtocolError("a want of something that was never offered")
+        return item
+
+    # --- bundles -----------------------------------------------------------------------------------------------------------------------
+
+    async def _answer_bundles(self) -> None:
+        reading = self._read_ahead()
+        try:
+            while reading is not None:
+                bundle, coming = reading
+                files, kind, payload, size = await coming
+                # The next one is read while this one is sent.
+                reading = self._read_ahead()
+                self._dialogue.say(messages.Bundle(bundle.transfer, files))
+                answers = zip(bundle.entries, files, strict=True)
+                self._changed.update(key for (key, _content), (status, _size) in answers if status == "changed")
+                # Answered as soon as the last frame is said: the other side may ask for more before the wire lets us go on.
+                self._under_way.discard(bundle.transfer)
+                self._bundle_bytes -= bundle.size
+                self._requests -= len(bundle.entries)
+                if size:
+                    await self._send(kind, bundle.transfer, payload)
+                if reading is None:
+                    reading = self._read_ahead()
+        finally:
+            self._answering = False
+            if reading is not None:
+                with suppress(Exception):  # nobody leaves while a thread still reads
+                    await reading[1]
+
+    def _read_ahead(self) -> tuple[_Bundle, Deferred[tuple[tuple[tuple[str, int], ...], FrameType, bytes, int]]] | None:
+        if not self._bundles:
+            return None
+        bundle = self._bundles.popleft()
+        return bundle, self._workshop.read(self._read_bundle, bundle)
+
+    def _read_bundle(self, bundle: _Bundle) -> tuple[tuple[tuple[str, int], ...], FrameType, bytes, int]:
+        """Read all files of a bundle. In a reader's thread."""
+        rows = self._journal.get_many(key for key, _content in bundle.entries)
+        files: list[tuple[str, int]] = []
+        contents: list[bytes] = []
+        for key, content in bundle.entries:
+            row = rows.get(key)
+            if row is None or row.item.kind is not Kind.FILE or row.item.content != content:
+                files.append(("changed", 0))
+                continue
+            try:
+                data = read_small(self._gate, row)
+            except StoreError as error:
+                if error.code not in _NO_CONTENT:
+                    raise
+                files.append((error.code, 0))
+                continue
+            files.append(("ok", len(data)))
+            contents.append(data)
+        payload = b"".join(contents)
+        kind, packed = self._pace.pack(payload)
+        return tuple(files), kind, packed, len(payload)
+
+    # --- large files -------------------------------------------------------------------------------------------------------------------
+
+    def _start(self, large: _Large) -> None:
+        large.started = True
+        self._tasks.start(self._answer_large(large))
+
+    async def _answer_large(self, large: _Large) -> None:
+        draw: Draw[_Chunk] = Draw(self._workshop, self._read_large(large))
+        self._draws.add(draw)
+        try:
+            status = await self._next(draw)
+            assert isinstance(status, str)
+            if status == "ok":
+                self._dialogue.say(messages.File(large.transfer, status, large.item.size))
+                while not isinstance(chunk := await self._next(draw), str):
+                    await self._send(chunk[0], large.transfer, chunk[1])
+                self._answered(large, chunk)
+                self._dialogue.say(messages.FileEnd(large.transfer, chunk))
+            else:
+                self._answered(large, status)
+                self._dialogue.say(messages.File(large.transfer, status, 0))
+        finally:
+            draw.stop()
+            await draw.finished
+            self._draws.discard(draw)
+
+    def _answered(self, large: _Large, status: str) -> None:
+        if status == "changed":
+            self._changed.add(large.item.key)
+        del self._large[large.transfer]
+        self._under_way.discard(large.transfer)
+
+    async def _next(self, draw: Draw[_Chunk]) -> _Chunk:
+        element = await draw.next()
+        # It only ends before its last status when it was stopped.
+        self._dialogue.check()
+        assert element is not None
+        return element
+
+    def _read_large(self, large: _Large) -> Iterator[_Chunk]:
+        """A status; after `ok` the chunks and another status. In a streamer's thread."""
+        row = self._journal.get(large.item.key)
+        if row is None or row.item.kind is not Kind.FILE or row.item.content != large.item.content:
+            yield "changed"
+            return
+        try:
+            source = open_source(self._gate, row)
+        except StoreError as error:
+            if error.code not in _NO_CONTENT:
+                raise
+            yield error.code
+            return
+        with source:
+            yield "ok"
+            try:
+                if large.mode == "delta":
+                    try:
+                        chunks = delta.delta(bytes(large.signature), source)
+                    except FormatError as error:
+                        raise ProtocolError(f"a signature that cannot be read: {error}") from None
+                    large.signature = bytearray()
+                    for chunk in chunks:
+                        yield self._pace.pack(chunk)
+                else:
+                    source.seek(large.offset)
+                    while data := source.read(MAX_BULK):
+                        yield self._pace.pack(data)
+                yield "ok" if source.unchanged() else "changed"
+            except StoreError as error:
+                if error.code not in _NO_CONTENT:
+                    raise
+                yield error.code
+
+    async def _send(self, kind: FrameType, transfer: int, payload: bytes) -> None:
+        self._dialogue.say_bulk(kind, transfer, payload)
+        self.content_bytes += len(payload)
+        before = self._pace.now()
+        await self._dialogue.drained()
+        self._pace.sent(len(payload), self._pace.now() - before)

@@ -1,0 +1,106 @@
+"""Rows on the wire, and the check that each one from a peer goes through before anything believes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Annotated
+
+import msgspec
+
+from twsync.errors import ProtocolError
+from twsync.limits import MAX_COMPONENT, MAX_DEPTH, MAX_DEVICE_NAME, MAX_FILE_SIZE, MAX_KEY, MAX_LINK_TARGET, MAX_VERSION_ENTRIES
+from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.versions import Version
+
+#: Bytes of a content id (BLAKE3).
+CONTENT_BYTES = 32
+#: Times that fit the journal and `utimensat`: 64 bits of nanoseconds.
+_MIN_TIME, _MAX_TIME = -(2**63), 2**63 - 1
+_PERMISSIONS = 0o777
+_OWN = b".twsync"
+# An empty, "." or ".." component, one that is too long, or a NUL.
+_BAD_KEY = re.compile(rb"(?:\A|/)\.{0,2}(?:/|\Z)|\x00|[^/]{%d}" % (MAX_COMPONENT + 1), re.DOTALL)
+
+KeyBytes = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_KEY)]
+
+
+class Row(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """An item as it travels: an array of its fields in this order."""
+
+    key: KeyBytes
+    kind: Annotated[int, msgspec.Meta(ge=0, le=3)]
+    content: bytes
+    size: Annotated[int, msgspec.Meta(ge=0, le=MAX_FILE_SIZE)]
+    mtime_ns: Annotated[int, msgspec.Meta(ge=_MIN_TIME, le=_MAX_TIME)]
+    mode: Annotated[int, msgspec.Meta(ge=0, le=_PERMISSIONS)]
+    version: Annotated[tuple[tuple[int, int], ...], msgspec.Meta(min_length=1, max_length=MAX_VERSION_ENTRIES)]
+    target: Annotated[bytes, msgspec.Meta(max_length=MAX_LINK_TARGET)]
+    device: Annotated[str, msgspec.Meta(max_length=MAX_DEVICE_NAME)]
+
+
+def row(item: Item) -> Row:
+    """The wire form of an item."""
+    return Row(
+        item.key,
+        int(item.kind),
+        item.content,
+        item.size,
+        item.mtime_ns,
+        item.mode,
+        item.version.entries,
+        item.target,
+        item.device,
+    )
+
+
+def item(row: Row) -> Item:
+    """The item of a row from a peer.
+
+    :raises ProtocolError: the row could not have come from a journal: a key that is no path inside a collection, a content id that does
+        not fit the kind, a version that is not in order.
+    """
+    check_key(row.key)
+    kind = Kind(row.kind)
+    hashed = CONTENT_BYTES if kind in (Kind.FILE, Kind.SYMLINK) else 0
+    if len(row.content) != hashed:
+        raise ProtocolError(f"a {kind.name.lower()} with a content id of {len(row.content)} bytes")
+    if kind is not Kind.FILE and row.size:
+        raise ProtocolError("a size on what is not a file")
+    if (kind is Kind.SYMLINK) != bool(row.target) or b"\0" in row.target:
+        raise ProtocolError("a link's target is missing, misplaced or impossible")
+    if row.mode and kind not in (Kind.FILE, Kind.DIRECTORY):
+        raise ProtocolError("permissions on what has none")
+    if not _is_device_name(row.device):
+        raise ProtocolError("a device name that no device has")
+    last = -1
+    for replica, counter in row.version:
+        if not last < replica < 2**64 or not 0 < counter < 2**63:
+            raise ProtocolError("a version that is not in order")
+        last = replica
+    return Item(row.key, kind, row.content, row.size, row.mtime_ns, row.mode, Version(row.version), row.target, row.device)
+
+
+def items(rows: Iterable[Row]) -> list[Item]:
+    """The items of rows from a peer; raises as :func:`item`."""
+    return [item(each) for each in rows]
+
+
+@lru_cache(maxsize=256)  # the rows of a session name a handful of devices
+def _is_device_name(name: str) -> bool:
+    return len(name.encode()) <= MAX_DEVICE_NAME and all(character >= " " and character != "\x7f" for character in name)
+
+
+def check_key(key: bytes) -> None:
+    """Refuse a key that is no path inside a collection.
+
+    The path gate refuses the same keys once more; here they end the session, since no honest peer sends one.
+
+    :raises ProtocolError: it is empty, absolute, too long or too deep, has a NUL or an empty, ``.`` or ``..`` component, or lies in the
+        collection's own folder.
+    """
+    if not key or len(key) > MAX_KEY or _BAD_KEY.search(key) or key.count(b"/") >= MAX_DEPTH:
+        raise ProtocolError("a key that is no path inside a collection")
+    if key == _OWN or key.startswith(_OWN + b"/"):
+        raise ProtocolError("a key in the collection's own folder")
