@@ -242,8 +242,8 @@ MAX_PROGRESS = 2 * KIB
 MAX_DESCRIPTION = 16 * KIB
 #: Addresses in one document: the interfaces of a host that has many.
 MAX_DESCRIPTION_CANDIDATES = 16
-#: Seconds that a document's time may be off the reader's clock: clocks of hosts without NTP differ by minutes, and an old one may be replayed
-#: only within it (and then meets the one-time token).
+#: Seconds that a document's time may be off the reader's clock: clocks of hosts without NTP differ by minutes, and an old one may be
+#: replayed only within it (and then meets the one-time token).
 DESCRIPTION_AGE = 600.0
 
 # --- delta (docs/protocol/delta-format.md) -----------------------------------------------------------------------------------------

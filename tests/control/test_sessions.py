@@ -420,3 +420,17 @@ def test_sessions_that_are_kept_are_limited(world, pair, offer, monkeypatch):
     assert 3 <= len(world.rows("sessions")) <= 7
     assert world.rows("trace", "call-number-0") == []
     assert world.rows("trace", "call-number-8")
+
+
+def test_strangers_calls_do_not_push_a_ladder_out(world, pair, offer, monkeypatch):
+    """Lines of many calls that nobody is allowed to make give way first."""
+    monkeypatch.setattr("twsync.control.ladder._MAX_CALLS", 4)
+    laptop, desktop = pair
+    assert call(laptop, desktop, offer, call_id="ours") is None
+    invite = desktop.take("INVITE")
+    stranger = world.phone("nobody")
+    for number in range(20):
+        stranger.send(stranger.request("INVITE", "sips:alice@example.org", call_id=f"flood-{number}"))
+    desktop.respond(invite, 200)
+    world.pass_time(2)
+    assert {15, 16} <= {msgspec.json.decode(row.line, type=TraceLine).step for row in world.rows("trace", "ours")}

@@ -29,6 +29,23 @@ def test_defaults(tmp_path):
     assert settings.log.level == "info" and not settings.log.json
 
 
+def test_limits_on_connections(tmp_path):
+    """Read and checked."""
+    limits = load(write(tmp_path, SMALL)).limits
+    assert (limits.connections, limits.connections_per_second, limits.connections_per_address) == (4096, 100.0, 512)
+    more = "[limits]\nconnections = 20000\nconnections_per_second = 1000\nconnections_per_address = 20000\n"
+    assert load(write(tmp_path, SMALL + more)).limits.connections_per_second == 1000
+    for wrong in ("connections = 100", "connections_per_second = 0", "connections_per_address = 0", "connections_per_second = nan"):
+        with pytest.raises(ConfigError, match=r"\[limits\] needs"):
+            load(write(tmp_path, SMALL + f"[limits]\n{wrong}\n"))
+
+
+def test_limits_of_the_settings_hold(new_world):
+    """For connections that come in."""
+    world = new_world()
+    assert world.parts.transport._admission._limits.strangers == 512
+
+
 def test_paths_in_endpoints_are_relative_to_the_file(tmp_path):
     """Also with colons, which Twisted wants escaped; absolute ones stay."""
     folder = tmp_path / "a:b"

@@ -83,7 +83,7 @@ def test_an_edit_after_a_one_way_conflict_is_no_second_conflict(world, pair):
     assert server.tree()["a.txt"] == b"client's second"
     good(world.sync(client, server))
     assert client.tree() == server.tree()
-    assert sum(b"server's" == content for content in client.tree().values()) == 1
+    assert sum(content == b"server's" for content in client.tree().values()) == 1
 
 
 def test_a_conflict_copy_does_not_meet_what_the_same_session_brings(world, pair):

@@ -374,7 +374,7 @@ def test_mistake_of_a_receiver_ends_the_connection_in_good_order(net):
 
 
 def test_close_that_is_not_answered_is_cut(net):
-    client, _, _, notes = net.pair()
+    client, _, _, _ = net.pair()
     net.pumps.clear()
     client.close()
     net.run(10)

@@ -43,6 +43,13 @@ md5 = true
 # How new users come: "closed" means by 'twsync ctl user add' only.
 signup = "closed"
 
+[limits]
+# Connections at once; new ones of one address per second, and in one go or without anybody signed in. Raise the latter two
+# for a company behind one address, or a TLS terminator before this server.
+connections = 4096
+connections_per_second = 100.0
+connections_per_address = 512
+
 [policy]
 # Devices of one user always reach each other. Grants let a user open sessions with devices of another one,
 # on one collection or on all: ["alice -> bob/photos", "alice -> carol"]

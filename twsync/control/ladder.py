@@ -23,7 +23,7 @@ from twsync.transport.siptls import Flow
 
 #: Seconds without a message after which a call that is not open is forgotten: longer than any transaction takes.
 _KEPT = 64.0
-#: Calls of which lines are gathered at once; the oldest make room.
+#: Calls of which lines are gathered at once.
 _MAX_CALLS = 4096
 #: Lines of REGISTER kept of one flow: the first registration and the last refresh.
 _MAX_REGISTER_LINES = 6
@@ -91,7 +91,7 @@ class Ladder:
             if not isinstance(message, Request) or message.method != "INVITE" or message.to_tag:
                 return
             if len(self._calls) >= _MAX_CALLS:
-                self._calls.pop(next(iter(self._calls)))
+                self._make_room()
             call = self._calls[message.call_id] = _Call(message.from_tag, self._clock.seconds())
         call.heard = self._clock.seconds()
         if call.count >= limits.MAX_LADDER_LINES:
@@ -112,6 +112,11 @@ class Ladder:
             call_id=message.call_id, step=number,
         )  # fmt: skip
         call.lines.append(line)
+
+    def _make_room(self) -> None:
+        """The oldest call goes; rather one that no session has come of yet, as anybody can make many of those."""
+        oldest = next((call_id for call_id, call in self._calls.items() if not call.begun), next(iter(self._calls)))
+        del self._calls[oldest]
 
     def begin(self, call_id: str, caller: Flow, callee: Flow) -> None:
         """A session is passed on: its ladder is kept, with the registrations of both devices above it."""

@@ -133,7 +133,8 @@ def _checked(path: Path, found: _File) -> Settings:
         raise ConfigError(f'{path}: [server] sip must name at least one endpoint, such as "{example}".')
     if not 1 <= registration.min_expires <= registration.expires <= registration.max_expires <= 86_400:
         raise ConfigError(f"{path}: [registration] needs 1 <= min_expires <= expires <= max_expires <= 86400 (seconds).")
-    if not 1 <= found.limits.connections_per_address <= found.limits.connections <= 1_000_000 or found.limits.connections_per_second <= 0:
+    bounds = found.limits
+    if not (1 <= bounds.connections_per_address <= bounds.connections <= 1_000_000 and bounds.connections_per_second > 0):
         raise ConfigError(
             f"{path}: [limits] needs 1 <= connections_per_address <= connections <= 1000000, and connections_per_second above 0."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def clearly(program: str) -> Iterator[None]:
         raise _failed(f"{program}: {what}") from None
 
 
-def own_pid_file(parent: Any, settings: Path) -> None:
+def own_pid_file(parent: MutableMapping[str, Any], settings: Path) -> None:
     """Let every daemon have a pid file of its own, instead of the `twistd.pid` of the current folder that all twistd programs share.
 
     In the foreground there is none: whoever started it knows it. A ``--pidfile`` of the user's stays.

@@ -1,0 +1,43 @@
+"""What all tests share: bounded property tests, and programs of other projects."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline: on a busy machine it says more about the machine than about the code. A test that wants other numbers says so itself.
+settings.register_profile("twsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("twsync")
+
+#: Set by continuous integration: what is missing there is a failure, so that a test cannot vanish unseen.
+STRICT = os.environ.get("TWSYNC_CI") == "1"
+
+
+@pytest.fixture(scope="session")
+def missing() -> Callable[[str], None]:
+    """Call it with a sentence that says what this machine lacks: skips the test, or fails it in continuous integration."""
+
+    def say(what: str) -> None:
+        if STRICT:
+            pytest.fail(f"TWSYNC_CI=1 asks for every test, but {what}")
+        pytest.skip(what)
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def program(missing: Callable[[str], None]) -> Callable[[str, str], str]:
+    """``program(name, debian_package)`` gives the path of a program of another project."""
+
+    def find(name: str, package: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            missing(f"there is no {name} here; on Debian and Ubuntu: apt install {package}")
+        assert path is not None
+        return path
+
+    return find
