@@ -60,9 +60,7 @@ class World:
 
     @staticmethod
     def user(name, password, admin=False):
-        return User(
-            name, ha1(name, REALM, password, Algorithm.SHA256), ha1(name, REALM, password, Algorithm.MD5), admin, EPOCH
-        )
+        return User(name, ha1(name, REALM, password, Algorithm.SHA256), ha1(name, REALM, password, Algorithm.MD5), admin, EPOCH)
 
     def wall(self):
         return EPOCH + self.clock.seconds()

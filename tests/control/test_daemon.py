@@ -26,7 +26,7 @@ def folder(tmp_path):
         port = probe.getsockname()[1]
     initialise(tmp_path / "s", "example.org", "127.0.0.1", port, 8443, datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
     config = tmp_path / "s" / "syncctl.toml"
-    config.write_text(config.read_text().replace("tls/cert.pem\"]", "tls/cert.pem:interface=127.0.0.1\"]"))
+    config.write_text(config.read_text().replace('tls/cert.pem"]', 'tls/cert.pem:interface=127.0.0.1"]'))
     return tmp_path / "s"
 
 

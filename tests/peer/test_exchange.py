@@ -496,5 +496,3 @@ def test_restored_journal_is_noticed(world, pair):
     results = world.sync(one, two)
     assert [result.error.code for result in results] == ["journal-behind"] * 2
     assert (one.tree()["a.txt"], two.tree()["a.txt"]) == (b"fourth", b"third")
-
-

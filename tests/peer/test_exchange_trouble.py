@@ -367,9 +367,10 @@ def test_sender_of_the_wrong_replica_is_told(world):
     one, two = world.host("laptop"), world.host("desktop")
     one.write("a", "1")
     replica = two.rows.replica
-    assert codes(
-        world.sync(one, two, spoil_client=at_frame(FrameType.CONTROL, with_row(version=Version(((replica, 9),))), m.Items))
-    ) == ["journal-behind"] * 2
+    assert (
+        codes(world.sync(one, two, spoil_client=at_frame(FrameType.CONTROL, with_row(version=Version(((replica, 9),))), m.Items)))
+        == ["journal-behind"] * 2
+    )
 
 
 def test_too_much_asked_for_at_once(world):

@@ -118,7 +118,9 @@ def test_servers(text, host, port, uri):
     assert (found.host, found.port, found.uri) == (host, port, uri)
 
 
-@pytest.mark.parametrize("text", ["", "sips:@h", "sips:a@", "sips:a@h:0", "sips:a@h:65536", "sips:a@h:x", "sips:a b@h", "sips:a@-h", "http://a@h"])
+@pytest.mark.parametrize(
+    "text", ["", "sips:@h", "sips:a@", "sips:a@h:0", "sips:a@h:65536", "sips:a@h:x", "sips:a b@h", "sips:a@-h", "http://a@h"]
+)
 def test_bad_servers(text):
     with pytest.raises(ConfigError):
         parse_server(text)

@@ -81,9 +81,7 @@ class Net:
                 client = factory.buildProtocol(None)
                 if server is None:
                     return Deferred()
-                net.pumps.append(
-                    iosim.connect(server, iosim.FakeTransport(server, True), client, iosim.FakeTransport(client, False))
-                )
+                net.pumps.append(iosim.connect(server, iosim.FakeTransport(server, True), client, iosim.FakeTransport(client, False)))
                 done = Deferred()
                 done.callback(client)
                 return done

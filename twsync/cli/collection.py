@@ -35,7 +35,11 @@ def collection() -> None:
 @click.argument("name")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
-    "--type", "kind", type=click.Choice([*FILE_TYPES, *RECORD_TYPES]), default="files", show_default=True,
+    "--type",
+    "kind",
+    type=click.Choice([*FILE_TYPES, *RECORD_TYPES]),
+    default="files",
+    show_default=True,
     help="What the items are; in this version files, pictures or music.",
 )
 @click.option("--policy", default="keep-both", show_default=True, help="Who wins a conflict: keep-both, ours (the caller) or theirs.")

@@ -98,5 +98,3 @@ def running(settings: Settings) -> Daemon | None:
         return Daemon(settings)
     except DaemonStoppedError:
         return None
-
-

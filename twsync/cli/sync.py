@@ -33,7 +33,11 @@ _type_option = click.option(
 @click.option("--allow-deletes", is_flag=True, help="Go on even if many items would be deleted.")
 @click.option("--no-wait", is_flag=True, help="Start the session and return at once.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=DEFAULT_TIMEOUT, show_default=True, metavar="S",
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=DEFAULT_TIMEOUT,
+    show_default=True,
+    metavar="S",
     help="Seconds to keep trying while DEVICE is busy or does not answer.",
 )
 @config_option

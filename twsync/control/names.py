@@ -9,7 +9,7 @@ from twsync.errors import UserError
 from twsync.sip.values import URI
 
 #: Besides white space and control characters: what separates names in text for people, in URIs, headers and settings.
-_SEPARATORS = frozenset("/\\@:;,<>\"?")
+_SEPARATORS = frozenset('/\\@:;,<>"?')
 
 
 def is_name(text: str) -> bool:

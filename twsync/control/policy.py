@@ -27,7 +27,7 @@ class Grant:
         caller, arrow, target = (part.strip() for part in text.partition("->"))
         callee, slash, collection = target.partition("/")
         if not arrow or not is_name(caller) or not is_name(callee) or (slash and not is_name(collection)):
-            raise ConfigError(f"[policy] across_users holds grants such as \"alice -> bob/photos\" or \"alice -> bob\", unlike {text!r}.")
+            raise ConfigError(f'[policy] across_users holds grants such as "alice -> bob/photos" or "alice -> bob", unlike {text!r}.')
         return cls(caller, callee, collection if slash else None)
 
     def __str__(self) -> str:

@@ -154,18 +154,14 @@ def assemble(
     directory, location = Directory(), Location()
     dialogs = DialogTable(location)
     pending = Pending(transport, clock, wall, token, domain, records)
-    presence = Presence(
-        transport, clock, wall, token, routes, settings.policy, directory, location, settings.registration.min_expires
-    )
+    presence = Presence(transport, clock, wall, token, routes, settings.policy, directory, location, settings.registration.min_expires)
     sessions, ladder = Sessions(records, wall), Ladder(records, clock, wall)
     proxy = Proxy(
         transport=transport, clock=clock, token=token, routes=routes, policy=settings.policy, directory=directory, location=location,
         dialogs=dialogs, pending=pending, sessions=sessions, ladder=ladder,
     )  # fmt: skip
     signalling.transport = transport
-    signalling.authentication = Authentication(
-        Verifier(settings.realm, token(32), algorithms), routes, directory, SlowDown()
-    )
+    signalling.authentication = Authentication(Verifier(settings.realm, token(32), algorithms), routes, directory, SlowDown())
     signalling.registrar = Registrar(domain, settings.registration, directory, location)
     signalling.location = location
     signalling.proxy = proxy

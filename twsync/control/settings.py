@@ -139,7 +139,7 @@ def _checked(path: Path, found: _File) -> Settings:
             f"{path}: [limits] needs 1 <= connections_per_address <= connections <= 1000000, and connections_per_second above 0."
         )
     if registration.signup not in ("closed", "code", "open"):
-        raise ConfigError(f"{path}: [registration] signup is \"closed\", unlike {registration.signup!r}.")
+        raise ConfigError(f'{path}: [registration] signup is "closed", unlike {registration.signup!r}.')
     if registration.signup != "closed":
         raise ConfigError(
             f"{path}: [registration] signup = {registration.signup!r} is not in this version; "

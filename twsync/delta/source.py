@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from twsync.delta.interface import BytesLike, Readable, Writable
 
+
 def bytes_of(source: object) -> memoryview | None:
     """A flat view of `source` if it is bytes in memory, None if it is a file.
 

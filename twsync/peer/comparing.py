@@ -91,9 +91,7 @@ class Comparison:
         # All rows must be said before the first counterpart is.
         await sending
         self._dialogue.check()
-        reply = await self._work.read(
-            answer, self._journal, self._ignore, dict(inventory.rows), set(compared.mine), blocked, everything
-        )
+        reply = await self._work.read(answer, self._journal, self._ignore, dict(inventory.rows), set(compared.mine), blocked, everything)
         self._dialogue.check()
         answered = {item.key: item for item in reply.items}
         self.offered.update(answered)

@@ -14,9 +14,7 @@ from twsync.store.paths import Gate
 from twsync.store.staging import Staged, Staging
 
 
-def find_here(
-    needs: Sequence[Need], gate: Gate, journal: CollectionJournal, staging: Staging, search: bool
-) -> list[list[Staged] | None]:
+def find_here(needs: Sequence[Need], gate: Gate, journal: CollectionJournal, staging: Staging, search: bool) -> list[list[Staged] | None]:
     """For each need, staged files for its changes if this host can meet it by itself.
 
     :param search: whether the collection is searched, and not only what an earlier session left.

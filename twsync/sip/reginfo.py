@@ -19,9 +19,7 @@ MEDIA_TYPE = "application/reginfo+xml"
 NAMESPACE = "urn:ietf:params:xml:ns:reginfo"
 GRUU_NAMESPACE = "urn:ietf:params:xml:ns:gruuinfo"
 STATES = frozenset(("init", "active", "terminated"))
-EVENTS = frozenset(
-    ("registered", "created", "refreshed", "shortened", "expired", "deactivated", "probation", "unregistered", "rejected")
-)
+EVENTS = frozenset(("registered", "created", "refreshed", "shortened", "expired", "deactivated", "probation", "unregistered", "rejected"))
 
 
 @dataclass(frozen=True, slots=True)

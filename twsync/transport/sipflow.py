@@ -83,9 +83,7 @@ class Flow(Protocol):
     last_received: float
     "The clock when the last bytes came."
 
-    def __init__(
-        self, owner: FlowOwner, clock: Clock, token: Callable[[int], bytes], initiator: bool, flow_limits: FlowLimits
-    ) -> None:
+    def __init__(self, owner: FlowOwner, clock: Clock, token: Callable[[int], bytes], initiator: bool, flow_limits: FlowLimits) -> None:
         self.id = token(8).hex()
         self.remote = self.local = ("", 0)
         self.secure = False

@@ -202,9 +202,7 @@ class SipTransport:
 
     # --- sending ---------------------------------------------------------------------------------------------------------------
 
-    def request(
-        self, flow: Flow, request: sipmessage.Request, on_response: Callable[[Response | Lost], None]
-    ) -> ClientTransaction:
+    def request(self, flow: Flow, request: sipmessage.Request, on_response: Callable[[Response | Lost], None]) -> ClientTransaction:
         """Send a request in a new transaction. A copy gets our Via on top, and Max-Forwards if absent.
 
         Not for ACK and CANCEL: use `send` and `cancel`.
