@@ -1,7 +1,7 @@
 # make demo    installs into .venv and shows two hosts and a server at work
 # make test    installs into .venv and runs the whole test suite
 # make lint    style and types
-# make bench   the benchmarks, some of them beside rdiff (apt install rdiff); docs/performance.md says what they mean
+# make bench   the benchmarks, beside rsync and rdiff (apt install rsync rdiff), into benchmarks/results; docs/performance.md explains them
 # make ctest   the C core by itself, under the address and undefined-behaviour sanitizers
 # make clean   removes everything that was made
 #
@@ -38,7 +38,8 @@ lint: $(VENV)/installed-lint
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m pytest benchmarks $(BENCH_ARGS)
-	$(BIN)/python benchmarks/test_delta_core.py
+	$(BIN)/python benchmarks/test_delta_core.py --json benchmarks/results/delta-core.json
+	$(BIN)/python benchmarks/whole_system.py $(WHOLE_ARGS)
 
 ctest:
 	$(MAKE) -C csrc/tests CC=$(CC) check

@@ -16,6 +16,9 @@ MAX_DEPTH = 512
 MAX_LINK_TARGET = 4096
 #: Entries of one version vector: as many replicas as ever changed one item.
 MAX_VERSION_ENTRIES = 256
+#: Entries that a session may give to a row, and the greatest counter: what the host itself then adds must still fit what others take.
+MAX_GIVEN_ENTRIES = 240
+MAX_GIVEN_COUNTER = 2**62
 #: UTF-8 bytes of a device name.
 MAX_DEVICE_NAME = 64
 #: Largest file: the largest off_t.
@@ -38,6 +41,9 @@ TOKEN_LIFETIME = 30.0
 MAX_ITEMS_PER_MESSAGE = 1000
 #: Rows one side may send in one session: bounds the memory of a plan.
 MAX_ITEMS_PER_SESSION = 4_000_000
+#: Bytes that the rows and refused keys of one side may take in the memory of the other in one round: what that many rows with names and
+#: versions as people have them need. Keys of 16 KiB and versions of 256 entries would make it a hundred times as much.
+MAX_ROW_BYTES_PER_ROUND = 2048 * MIB
 #: Rounds of one session.
 MAX_ROUNDS = 4
 #: Seconds without a frame before PING, and before the session is given up.
@@ -161,10 +167,16 @@ MAX_REFUSED_PER_MESSAGE = 1000
 MAX_SKIPPED_PER_MESSAGE = 1000
 #: Messages that wait for a session which is busy (scanning, planning), before its connection is paused.
 MAX_HEARD = 256
+#: Bytes of such messages as they came; in memory the worst ones take thirty times as much.
+MAX_HEARD_BYTES = 8 * MIB
 #: Skipped items one side may report in one session: each is a line of the result.
 MAX_SKIPPED_PER_SESSION = 100_000
+#: Bytes of the keys of skipped items that one side may report: they are kept in the history.
+MAX_SKIPPED_BYTES_PER_SESSION = 16 * MIB
 #: Bytes at which a list of rows, keys or requests is cut into messages, so that long keys cannot make one too large for a frame.
 MESSAGE_BYTES = 512 * KIB
+#: Bytes that a received frame of a large file counts beside its content: else empty ones could pile up without end.
+FRAME_COST = 128
 #: Data connections that one `connect` tries at most, and seconds it gives each of them.
 MAX_CANDIDATES = 16
 CONNECT_TIMEOUT = 5.0
@@ -250,6 +262,12 @@ DESCRIPTION_AGE = 600.0
 #: Shortest and longest block of a signature. The longest bounds the window that a search keeps in memory (twice a block and 2 MiB).
 MIN_BLOCK_LENGTH = 1
 MAX_BLOCK_LENGTH = 16 * MIB
+#: Shortest block in a signature from another host, which makes none below 704: a shorter one costs more time and bytes than it saves.
+MIN_GIVEN_BLOCK_LENGTH = 512
+#: The old file that a delta starts from is at most this many times as large as the new one, and this many bytes: a search may take longer
+#: the larger the old file is (see CONFIRM_SHARE_SHIFT), and how large it is is only said.
+MAX_BASIS_TIMES = 4
+MAX_BASIS_MORE = 1024 * MIB
 #: Bytes of a whole signature stream: what one side holds in memory for the other. Enough for 1 TiB at square-root block lengths.
 MAX_SIGNATURE = 16 * MIB
 #: Blocks of a signature: what fits, at 12 bytes each beside 44 bytes of header and trailer.

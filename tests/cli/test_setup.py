@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 
 import pytest
@@ -130,6 +131,15 @@ def test_add_refuses(arguments, said, twsync, host, tmp_path):
     assert said in refused.err
     assert refused.err.count("\n") == 1
     assert host.read_bytes() == before
+
+
+def test_a_link_to_a_folder_is_added_as_that_folder(twsync, host, tmp_path):
+    (tmp_path / "disk/files").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("disk/files")
+    added = twsync("collection", "add", "photos", tmp_path / "link", config=host)
+    assert added.code == 0, added.err
+    assert json.loads(twsync("collection", "list", "--json", config=host).out)[0]["path"] == str((tmp_path / "disk/files").resolve())
+    assert (tmp_path / "disk/files/.twsync").is_dir()
 
 
 def test_remove_forgets_and_leaves_the_folder(twsync, host, tmp_path):

@@ -276,6 +276,17 @@ class World:
             begin(0, one, client, client_terms),
         )
 
+    def start_half(self, puppet, server, sync_type=SyncType.TWO_WAY, **server_more):
+        """A session of `server` with a client that is no twsync: `puppet` gets its end as `channel`, and in the end the `result`."""
+        self.number = next(self.sessions)
+        self.session_name = f"session-{self.number}@test"
+        puppet.channel, theirs = MemoryChannel(self.loop), MemoryChannel(self.loop)
+        puppet.channel.other, theirs.other = theirs, puppet.channel
+        puppet.theirs, puppet.result = theirs, None
+        terms = self.terms(Side.SERVER, server, sync_type, **server_more)
+        work = Deferred.fromCoroutine(exchange.run(_Hello(theirs), server.collection(), terms, self.tools()))
+        work.addBoth(lambda result: setattr(puppet, "result", result))
+
     def sync(self, client, server, *args, **kwargs):
         """A whole session; the two results."""
         self.start(client, server, *args, **kwargs)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from twsync.peer.addresses import MAX_CANDIDATES, candidates, interface_addresses, read_fib_trie, read_if_inet6, route_address
+from twsync.limits import MAX_DESCRIPTION_CANDIDATES
+from twsync.peer.addresses import candidates, interface_addresses, read_fib_trie, read_if_inet6, route_address
 from twsync.peer.service import bound_address
 
 FIB = """Main:
@@ -54,7 +55,7 @@ def test_candidates(more, expected):
 
 
 def test_candidates_are_few():
-    assert len(candidates(5, interfaces=[f"10.0.0.{n}" for n in range(1, 99)])) == MAX_CANDIDATES
+    assert len(candidates(5, interfaces=[f"10.0.0.{n}" for n in range(1, 99)])) == MAX_DESCRIPTION_CANDIDATES
 
 
 @pytest.mark.parametrize(

@@ -373,6 +373,18 @@ def test_sender_of_the_wrong_replica_is_told(world):
     )
 
 
+def test_a_full_disk_is_said_with_the_name_of_its_host(world):
+    one, two = world.host("laptop"), world.host("desktop")
+    one.write("a", "1")
+    full = message(m.Error("disk-full", "The disk of /srv is full: make room there, then sync again."))
+
+    def spoil(number, frame, data):
+        return full if frame.kind is FrameType.CONTROL and isinstance(m.decode(frame.payload), m.Want) else data
+
+    told = world.sync(one, two, spoil_server=spoil)[0].error
+    assert (told.code, told.message) == ("disk-full", "alice/desktop: The disk of /srv is full: make room there, then sync again.")
+
+
 def test_too_much_asked_for_at_once(world):
     one, two = world.host("laptop"), world.host("desktop")
     for number in range(3):

@@ -149,3 +149,12 @@ def test_host_and_port(text, expected):
 def test_bad_host_and_port(text):
     with pytest.raises(ConfigError):
         host_port(text, 9)
+
+
+def test_a_device_is_named_with_or_without_its_user(tmp_path):
+    settings = parse(DEVICE, tmp_path / "syncpeer.toml")
+    assert settings.full_device("desktop") == "alice/desktop"
+    assert settings.full_device("bob/desktop") == "bob/desktop"
+    for wrong in ("a b", "/x", "bob/", "", "a:b"):
+        with pytest.raises(ConfigError):
+            settings.full_device(wrong)

@@ -276,7 +276,7 @@ def test_a_conflict_without_room_for_a_name_is_skipped(world: Any) -> None:
 
 def test_a_version_that_could_not_travel_is_skipped(world: Any) -> None:
     """The joined vector would have more entries than a row may have."""
-    many = {1000 + number: 1 for number in range(limits.MAX_VERSION_ENTRIES)}
+    many = {1000 + number: 1 for number in range(limits.MAX_GIVEN_ENTRIES)}
     decided = world.decide({b"k": world.item("k", "x", many, 5)}, {b"k": world.item("k", "x", {2: 1}, 5)}, (1, 2), SyncType.TWO_WAY)
     assert not decided.operations
     assert [skip.reason for skip in decided.skipped] == [VERSION_TOO_LONG]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.test import iosim
 
@@ -21,7 +23,7 @@ from twsync.limits import (
     TOKEN_LIFETIME,
 )
 from twsync.peerwire import messages as m
-from twsync.peerwire.frames import FrameType
+from twsync.peerwire.frames import FrameType, head
 from twsync.transport import tls
 from twsync.transport.connector import connect
 from twsync.transport.datachannel import DataChannel
@@ -263,10 +265,42 @@ def test_the_hall_is_not_crowded(net):
     taken_by(net.listener.expect(TOKEN, net.one.fingerprint, lifetime=1000))
     for _ in range(MAX_UNIDENTIFIED):
         net.connect()
+    net.run()
     assert net.listener.crowded
     assert net.listener.factory.buildProtocol(None) is None
     net.run(HELLO_TIMEOUT + 1)
     assert not net.listener.crowded
+
+
+def test_idle_connections_do_not_keep_the_port_shut(net):
+    """Who holds as many as there may be pushes out his own, and neither who came before nor who comes now."""
+    taken = taken_by(net.listener.expect(TOKEN, net.one.fingerprint, lifetime=1000))
+    first = net.listener.factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 1))
+    iosim.connect(first, iosim.FakeTransport(first, True), quiet := Protocol(), iosim.FakeTransport(quiet, False))
+    for _ in range(3 * MAX_UNIDENTIFIED):
+        idle = net.listener.factory.buildProtocol(IPv4Address("TCP", "192.0.2.66", 1))
+        iosim.connect(idle, iosim.FakeTransport(idle, True), quiet := Protocol(), iosim.FakeTransport(quiet, False))
+    assert net.listener.crowded
+    assert not first._aborted and not idle._aborted
+    outcome = net.connect()
+    net.run()
+    net.hello(outcome[0].channel)
+    net.run()
+    assert len(taken) == 1
+
+
+def test_pings_of_who_does_not_read_are_not_answered_without_end(net):
+    client, server, _, _ = net.pair()
+    server.pauseProducing()
+    before = server.frame_bytes_sent
+    for _ in range(1000):
+        client.transport.write(head(FrameType.PING, 0))
+    net.run()
+    assert server.frame_bytes_sent == before
+    server.resumeProducing()
+    client.transport.write(head(FrameType.PING, 0))
+    net.run()
+    assert server.frame_bytes_sent == before + len(head(FrameType.PONG, 0))
 
 
 # --- flow control -----------------------------------------------------------------------------------------------------------------------

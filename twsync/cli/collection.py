@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def add(name: str, path: Path, kind: str, policy: str, live: bool, ignore: tuple
       twsync collection add photos ~/Pictures --type pictures --ignore '*.tmp' --device desktop
     """
     settings = load_settings()
-    where = path.expanduser().absolute()
+    # Where a link leads to now: the daemon does not follow links, and one that is turned later must not bring in another folder.
+    where = Path(os.path.realpath(path.expanduser()))
     try:
         new = check_collection(name, str(where), kind, policy, live, list(ignore), list(devices), settings.folder)
     except ConfigError as error:
@@ -67,7 +69,7 @@ def add(name: str, path: Path, kind: str, policy: str, live: bool, ignore: tuple
         settings = load_settings()
         check_apart((*settings.collections, new))
         for private in (settings.state, settings.device_folder):
-            if where.resolve() in (private.resolve(), *private.resolve().parents):
+            if where in (private.resolve(), *private.resolve().parents):
                 what = f"{where} holds this host's own settings and key ({settings.folder}); choose another folder."
                 raise UserError(what, code="own-folder")
         Gate.open(where, known=False).close()

@@ -94,4 +94,5 @@ def resolve(item: str, keep: str, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
-        click.echo(f"{document['item']}: kept {document['resolution']}; the next session takes it to the other hosts")
+        more = "both stay where they are" if keep == "both" else "the next session takes it to the other hosts"
+        click.echo(f"{document['item']}: kept {document['resolution']}; {more}")

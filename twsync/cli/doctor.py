@@ -73,7 +73,7 @@ def examine() -> Iterator[Finding]:
     except TwsyncError as error:
         yield Finding("settings", FAIL, error.message)
         return
-    yield Finding("settings", OK, f"{config_path()}: {settings.full_name}, {len(settings.collections)} collections")
+    yield Finding("settings", OK, f"{config_path()}: {settings.full_name}, collections: {len(settings.collections)}")
     for check in (_private_files, _key, _collections, _journal, _backend, _daemon):
         yield from _guarded(check, settings)
 

@@ -15,6 +15,11 @@ from twsync.control.routing import Routes
 from twsync.sip.message import Request
 from twsync.transport.siptls import Flow
 
+#: What a caller is told, and who can change it.
+NOT_ALLOWED = "Not allowed by policy: the server's administrator can allow it by a grant in across_users"
+BLOCKED = "Device blocked: the server's administrator can unblock it"
+REPLACED = "This device is signed in over another connection now: if its folder was copied to another machine, make a new device there"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -62,6 +67,8 @@ class Calling:
         for contact in request.contact if request.method == "INVITE" else []:
             # Callees take the caller's device from the Contact's GRUU.
             named = domain.device(contact.uri, also)
+            if named is not None and not caller.device:
+                raise Refusal(403, REPLACED)
             if named is not None and (named != caller.device or domain.user(contact.uri, also) != user):
                 raise Refusal(403, "Contact is another device")
         offer = read_offer(request)
@@ -80,7 +87,7 @@ class Calling:
         caller, collection = call.caller, None if call.offer is None else call.offer.collection
         asked = collection is not None and self._pending.permits(caller.full_name, call.callee, collection)
         if not asked and not self._policy.knows(caller.user, call.user):
-            raise Refusal(403, "Not allowed by policy")
+            raise Refusal(403, NOT_ALLOWED)
         if not self._directory.has_user(call.user):
             raise Refusal(404)
         if call.device is not None:
@@ -88,9 +95,9 @@ class Calling:
             if known is None and not self._location.of_device(call.user, call.device):
                 raise Refusal(404)
             if known is not None and known.blocked:
-                raise Refusal(403, "Device blocked")
+                raise Refusal(403, BLOCKED)
         if not asked and not self._policy.allows(caller.user, call.user, collection):
-            raise Refusal(403, "Not allowed by policy")
+            raise Refusal(403, NOT_ALLOWED)
 
     def bindings(self, call: Call) -> list[Binding]:
         """Where to; one flow of each device is enough, and a call does not go back to where it came from."""

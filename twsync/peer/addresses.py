@@ -8,10 +8,8 @@ import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from twsync.limits import MAX_DESCRIPTION_CANDIDATES
 from twsync.peer.address import own_address
-
-#: Candidates named in one session description, the best first: a caller tries them one after the other.
-MAX_CANDIDATES = 16
 
 
 def route_address(remote: str) -> str | None:
@@ -75,7 +73,7 @@ def candidates(
         both = not bound or ":" in bound
         addresses = [address for address in (flow, *interfaces, observed) if address and (both or ":" not in address)]
         found += [(address, port) for address in addresses if bound or ":" not in address]
-    return list(dict.fromkeys(found))[:MAX_CANDIDATES]
+    return list(dict.fromkeys(found))[:MAX_DESCRIPTION_CANDIDATES]
 
 
 def _useless(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -36,6 +36,8 @@ from twsync.transport.siptls import ClientEndpoint, Flow, ServerTransaction, Sip
 ADDRESS_CHECK = 5.0
 #: A timer that comes this many seconds late means that the host was asleep: the flow may be gone.
 ASLEEP = 15.0
+#: Seconds to wait for the registration when attempts fail: for one more attempt, not for a server that is away.
+WAIT_AFTER_FAILURE = 3.0
 #: Seconds that taking back the registration may take when the daemon stops.
 UNREGISTER_TIMEOUT = 2.0
 
@@ -180,22 +182,23 @@ class Agent:
         }
 
     def retry_now(self) -> None:
-        """Connect at once if the next attempt is still due: the settings have changed, or someone waits."""
-        if not self._refused:
-            self._connection.retry_now()
-
-    def settings_changed(self) -> None:
-        """A refusal may be out of date: try again."""
+        """Connect at once if the next attempt is still due: the settings have changed, or someone waits. A refusal may be out of date."""
         self._refused = False
         self._connection.retry_now()
 
     async def wait_registered(self, timeout: float) -> bool:
-        """Wait until this device is registered, at most `timeout` seconds; tells whether it is."""
+        """Wait until this device is registered, at most `timeout` seconds, less if attempts fail; tells whether it is."""
         if self.registered:
             return True
-        if self.state is AgentState.REFUSED:
-            return False
         self.retry_now()
+        first = min(timeout, WAIT_AFTER_FAILURE)
+        if await self._registered_within(first):
+            return True
+        if self.state in (AgentState.WAITING, AgentState.REFUSED) or first == timeout:
+            return False
+        return await self._registered_within(timeout - first)
+
+    async def _registered_within(self, timeout: float) -> bool:
         answer: Deferred[bool] = Deferred()
         self._waiting.append(answer)
         try:

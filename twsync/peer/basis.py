@@ -6,6 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
+from twsync.limits import MAX_BASIS_MORE, MAX_BASIS_TIMES
+
+
+def largest_basis(size: int) -> int:
+    """Bytes that the basis of a delta for a file of `size` bytes may have."""
+    return MAX_BASIS_TIMES * size + MAX_BASIS_MORE
+
 
 class Part(Protocol):
     """A binary file for reading."""

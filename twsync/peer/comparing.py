@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from twsync.errors import ProtocolError
 from twsync.limits import MAX_ITEMS_PER_SESSION
 from twsync.peer.dialogue import Dialogue
-from twsync.peer.gathering import Answer, Inventory, answer, changed_rows, counterpart_messages, item_messages
+from twsync.peer.gathering import Answer, Inventory, answer, answers, changed_rows, counterpart_messages, item_messages, own_changes_known
 from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
@@ -82,8 +82,9 @@ class Comparison:
         compared = Compared()
         upto = await self._work.read(lambda: self._journal.seq)
         rows = await self._work.read(changed_rows, self._journal, self._ignore, scope, upto, self._partner, retry)
-        compared.mine = {item.key: item for item in rows}
-        self.offered.update(compared.mine)
+        sent = {item.key: item for item in rows}
+        compared.mine = dict(sent)
+        self.offered.update(sent)
         sending = self._tasks.start(self._send_rows(rows, upto, scope.full))
         inventory = Inventory(MAX_ITEMS_PER_SESSION - self._received)
         await self._hear_rows(inventory)
@@ -91,14 +92,16 @@ class Comparison:
         # All rows must be said before the first counterpart is.
         await sending
         self._dialogue.check()
-        reply = await self._work.read(answer, self._journal, self._ignore, dict(inventory.rows), set(compared.mine), blocked, everything)
+        reply = await self._work.read(answer, self._journal, self._ignore, dict(inventory.rows), set(sent), blocked, everything)
         self._dialogue.check()
         answered = {item.key: item for item in reply.items}
         self.offered.update(answered)
         compared.mine.update(answered)
         sending = self._tasks.start(self._send_counterparts(reply))
-        await self._hear_counterparts(inventory)
+        before = set(inventory.rows)
+        await self._hear_counterparts(inventory, sent)
         await sending
+        await self._work.read(own_changes_known, self._journal, {key: inventory.rows[key] for key in inventory.rows.keys() - before})
         self._dialogue.check()
         self._received += len(inventory.rows)
         compared.theirs = inventory.rows
@@ -114,10 +117,14 @@ class Comparison:
             raise ProtocolError("a sequence number that went back")
         self.peer_seq = heard.seq
 
-    async def _hear_counterparts(self, inventory: Inventory) -> None:
+    async def _hear_counterparts(self, inventory: Inventory, sent: Mapping[bytes, Item]) -> None:
         while True:
             heard: messages.Counterparts = await self._dialogue.hear(messages.Counterparts)
             inventory.add(heard.items)
+            for row in heard.items:
+                # What was not asked about would be planned without our own row, and placed whatever stands here.
+                if not answers(row.key, sent):
+                    raise ProtocolError("a counterpart of nothing")
             inventory.refuse(heard.refused)
             if heard.final:
                 return

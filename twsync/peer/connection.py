@@ -179,4 +179,6 @@ def in_words(failure: Failure) -> str:
     if isinstance(error, TimeoutError | ConnectTimeoutError | CancelledError):
         return "the server did not answer in time"
     text = str(error) or type(error).__name__
+    if "certificate verify failed" in text:
+        return "the server shows another certificate than the expected one; see `twsync doctor`, and ask its administrator which is right"
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]

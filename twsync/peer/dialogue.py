@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from twsync.errors import ProtocolError, SessionError, TwsyncError
-from twsync.limits import MAX_HEARD
+from twsync.limits import MAX_HEARD, MAX_HEARD_BYTES
 from twsync.peerwire import messages
 from twsync.peerwire.frames import Frame, FrameType
 from twsync.peerwire.session import Conversation
@@ -80,9 +80,12 @@ class Dialogue:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._order = Conversation()
-        self._heard: deque[messages.AnyMessage] = deque()
+        # With the bytes each of them came in.
+        self._heard: deque[tuple[messages.AnyMessage, int]] = deque()
+        self._heard_bytes = 0
         self._hearing: Deferred[None] | None = None
-        self._told_by_peer = False
+        #: Whether it was the other side that ended it.
+        self.told_by_peer = False
         self._closing = False
         self._holds: set[str] = set()
         self._over: list[Callable[[TwsyncError], None]] = []
@@ -98,7 +101,7 @@ class Dialogue:
         """Listen. A hello that the channel already took counts as heard."""
         if self._channel.hello is not None:
             self._order.peer.says("hello")
-            self._heard.append(self._channel.hello)
+            self._heard.append((self._channel.hello, 0))
         self._channel.receive(self)
         self._channel.resume()
 
@@ -153,8 +156,9 @@ class Dialogue:
                 raise self.error
             self._hearing = Deferred()
             await self._hearing
-        message = self._heard.popleft()
-        if len(self._heard) == MAX_HEARD // 2:
+        message, size = self._heard.popleft()
+        self._heard_bytes -= size
+        if "messages" in self._holds and len(self._heard) <= MAX_HEARD // 2 and self._heard_bytes <= MAX_HEARD_BYTES // 2:
             self.release("messages")
         if not isinstance(message, kinds):
             raise ProtocolError(f"{message.kind} where {' or '.join(kind.kind for kind in kinds)} was due")
@@ -169,8 +173,8 @@ class Dialogue:
             return
         message = messages.decode(frame.payload)
         if isinstance(message, messages.Error):
-            self._told_by_peer = True
-            self.fail(SessionError(message.message or "The other device ended the session.", message.code))
+            self.told_by_peer = True
+            self.fail(SessionError(_printable(message.message) or "The other device ended the session.", message.code))
             return
         self._order.peer.says(_word(message))
         if isinstance(message, messages.Want):
@@ -178,8 +182,9 @@ class Dialogue:
         elif isinstance(message, messages.Bundle | messages.File | messages.FileEnd):
             _ready(self.getter).message_received(message)
         else:
-            self._heard.append(message)
-            if len(self._heard) >= MAX_HEARD:
+            self._heard.append((message, len(frame.payload)))
+            self._heard_bytes += len(frame.payload)
+            if len(self._heard) >= MAX_HEARD or self._heard_bytes >= MAX_HEARD_BYTES:
                 # Whoever is to hear them is busy; the other side may wait as well.
                 self.hold("messages")
             self._wake()
@@ -217,7 +222,7 @@ class Dialogue:
         if self.error is not None or self._closing:
             return
         self.error = error
-        self._channel.close(None if self._told_by_peer else error)
+        self._channel.close(None if self.told_by_peer else error)
         over, self._over = self._over, []
         for call in over:
             call(error)
@@ -238,6 +243,11 @@ def _ready(end: Transfers | None) -> Transfers:
     if end is None:
         raise ProtocolError("a transfer before there were any rows")
     return end
+
+
+def _printable(text: str) -> str:
+    """The other side's words as one line that does nothing to a terminal or a log."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def _word(message: messages.AnyMessage) -> str:

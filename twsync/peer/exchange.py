@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from twsync.errors import ProtocolError, SessionError, TwsyncError
-from twsync.limits import MAX_ROUNDS, MAX_SKIPPED_PER_MESSAGE, MAX_SKIPPED_PER_SESSION
+from twsync.limits import MAX_ROUNDS, MAX_SKIPPED_BYTES_PER_SESSION, MAX_SKIPPED_PER_MESSAGE, MAX_SKIPPED_PER_SESSION
 from twsync.peer.comparing import Compared, Comparison
 from twsync.peer.dialogue import Channel, Dialogue
 from twsync.peer.gathering import IGNORED, skipped_messages
@@ -37,6 +37,10 @@ from twsync.transport.interfaces import Delayed
 
 __all__ = ["Collection", "Progress", "Terms", "Tools", "run"]
 
+#: Errors of a host's own disk and folders: their sentences do not say which host's they are.
+OF_A_PLACE = frozenset(
+    {"disk-full", "disk-error", "read-only", "permission-denied", "root-missing", "root-marker-missing", "too-many-files"}
+)
 #: Seconds between two calls of a progress callback.
 PROGRESS_INTERVAL = 0.25
 _REFRESH = frozenset({SyncType.REFRESH_FROM_CLIENT, SyncType.REFRESH_FROM_SERVER})
@@ -127,6 +131,8 @@ class _Session:
             self._dialogue.fail(error)
             # What failed first is what ended the session, wherever it was noticed.
             error = self._dialogue.error or error
+            if self._dialogue.told_by_peer and error.code in OF_A_PLACE:
+                error = SessionError(f"{self._terms.partner}: {error.message}", error.code)
         finally:
             await self._leave()
         return self._result(error)
@@ -277,8 +283,14 @@ class _Session:
         """The plan and what it means here, unless a guard is against it. In a reader's thread."""
         terms, rows = self._terms, self._rows
         plan = compared.plan(terms.side, rows.replica, self._partner, self._sync_type, self._policy)
-        needs = work_out(plan, terms.side, self._collection.gate, rows, compared.mine, compared.theirs, self._partner)
-        guard = safety.guard_deletes(needs.deletes, rows.live_count(), allowed=self._allow_deletes, where=self._collection.device)
+        needs = work_out(
+            plan, terms.side, self._collection.gate, rows, compared.mine, compared.theirs, self._partner, self._collection.ignore
+        )
+        # What earlier rounds removed counts too: else a session could remove a little in each.
+        gone = self._tally.deleted
+        guard = safety.guard_deletes(
+            gone + needs.deletes, gone + rows.live_count(), allowed=self._allow_deletes, where=self._collection.device, begun=gone > 0
+        )
         if guard is not None:
             raise guard
         assert self._store is not None
@@ -345,8 +357,12 @@ class _Session:
             self._dialogue.say(message)
             await self._dialogue.drained()
         self._dialogue.say(messages.Commit(self._token, self._counters()))
+        room = MAX_SKIPPED_BYTES_PER_SESSION
         while not isinstance(heard := await self._dialogue.hear(messages.Skipped, messages.Commit), messages.Commit):
             self._peer_skipped.update(heard.items)
+            room -= sum(len(key) for key, _reason in heard.items)
+            if room < 0:
+                raise ProtocolError("skipped items of too many bytes")
             if len(self._peer_skipped) > MAX_SKIPPED_PER_SESSION:
                 raise ProtocolError("too many skipped items")
         if heard.token != self._token:

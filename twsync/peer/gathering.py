@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from twsync.errors import ProtocolError, SessionError
-from twsync.limits import MAX_ITEMS_PER_MESSAGE, MAX_ITEMS_PER_SESSION, MAX_REFUSED_PER_MESSAGE, MESSAGE_BYTES
+from twsync.limits import MAX_ITEMS_PER_MESSAGE, MAX_ITEMS_PER_SESSION, MAX_REFUSED_PER_MESSAGE, MAX_ROW_BYTES_PER_ROUND, MESSAGE_BYTES
 from twsync.peerwire import messages, rows
 from twsync.reconcile.anchors import Scope
 from twsync.reconcile.compare import ancestors, counterparts, with_ancestors
 from twsync.reconcile.model import Item, Kind
 from twsync.store.ignore import Ignore
 from twsync.store.journal import CollectionJournal
+from twsync.store.rows import Row
 
 #: The reason of a key that this host leaves out on purpose: nobody waits for it to be taken one day.
 IGNORED = "ignored"
 #: Bytes that a row costs beside its key, target and version.
 _ROW_OVERHEAD = 96
+#: Bytes in memory that an entry of a version costs.
+_ENTRY_BYTES = 128
 T = TypeVar("T")
 
 
@@ -78,15 +81,7 @@ def answer(
     :param everything: answer with every own row (a further round of a refresh, where the absence of a row would be a statement).
     :raises SessionError: the other side knows changes of this journal that this journal does not.
     """
-    own = journal.get_many(received)
-    for key, item in received.items():
-        row = own.get(key)
-        if item.version.counter(journal.replica) > (0 if row is None else row.item.version.counter(journal.replica)):
-            raise SessionError(
-                "The other device has changes of this one that this one's journal does not know: the journal is an older copy. "
-                f"Remove the collection {journal.name} here and add it again; nothing is deleted then.",
-                "journal-behind",
-            )
+    own = own_changes_known(journal, received)
 
     def lookup(key: bytes) -> Item | None:
         row = own.get(key)
@@ -113,6 +108,28 @@ def answer(
     return Answer(items, sorted(refused.items()))
 
 
+def own_changes_known(journal: CollectionJournal, received: Mapping[bytes, Item]) -> dict[bytes, Row]:
+    """The own rows of received keys, each of which knows all the changes that this journal is said to have made.
+
+    :raises SessionError: the other side knows changes of this journal that this journal does not.
+    """
+    own = journal.get_many(received)
+    for key, item in received.items():
+        row = own.get(key)
+        if item.version.counter(journal.replica) > (0 if row is None else row.item.version.counter(journal.replica)):
+            raise SessionError(
+                "The other device has changes of this one that this one's journal does not know: the journal is an older copy. "
+                f"Remove the collection {journal.name} here and add it again; nothing is deleted then.",
+                "journal-behind",
+            )
+    return own
+
+
+def answers(key: bytes, sent: Mapping[bytes, Item]) -> bool:
+    """Whether a counterpart of this key answers a row that was sent: it is that row's, or below it and it is no directory."""
+    return key in sent or any(above in sent and sent[above].kind is not Kind.DIRECTORY for above in ancestors(key))
+
+
 class Inventory:
     """The other side's rows of one round, checked as they come.
 
@@ -123,6 +140,7 @@ class Inventory:
         self.rows: dict[bytes, Item] = {}
         self.refused: dict[bytes, str] = {}
         self._limit = limit
+        self._room = MAX_ROW_BYTES_PER_ROUND
 
     def add(self, received: Sequence[rows.Row]) -> None:
         """More rows.
@@ -133,14 +151,21 @@ class Inventory:
             if item.key in self.rows:
                 raise ProtocolError("a key sent twice")
             self.rows[item.key] = item
+            self._take(_ROW_OVERHEAD + len(item.key) + len(item.target) + _ENTRY_BYTES * len(item.version.entries))
         if len(self.rows) > self._limit:
             raise ProtocolError("too many rows")
 
     def refuse(self, refused: Sequence[tuple[bytes, str]]) -> None:
         """Keys that the other side does not take."""
         self.refused.update(refused)
+        self._take(sum(_ROW_OVERHEAD + len(key) for key, _reason in refused))
         if len(self.refused) > MAX_ITEMS_PER_SESSION:
             raise ProtocolError("too many refused keys")
+
+    def _take(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise ProtocolError("rows of too many bytes")
 
 
 def item_messages(items: Iterable[Item]) -> Iterator[messages.Items]:

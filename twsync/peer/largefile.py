@@ -15,7 +15,7 @@ from twsync import delta
 from twsync.delta.tuning import LARGEST_FILE
 from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
 from twsync.limits import SMALL_FILE
-from twsync.peer.basis import Basis, Part
+from twsync.peer.basis import Basis, Part, largest_basis
 from twsync.peer.needs import Need
 from twsync.peer.pace import unpack
 from twsync.peer.streams import Feed
@@ -94,7 +94,7 @@ def _older(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Basis 
         kept.append(before)
         parts.insert(0, (before, staging.find_partial(need.content)))
     basis = Basis(parts)
-    return basis if basis.size <= LARGEST_FILE else None
+    return basis if basis.size <= min(LARGEST_FILE, largest_basis(need.size)) else None
 
 
 def signature(basis: Basis, seed: int) -> Iterator[bytes]:

@@ -112,7 +112,7 @@ class LocalProtocol(Protocol):
         self._buffer = rest
         try:
             call = msgspec.json.decode(line, type=Call)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._answer({"error": {"code": "bad-request", "message": "The request is not a call in JSON."}})
             self.lose()
             return

@@ -9,6 +9,7 @@ from twsync.reconcile.compare import Work, work
 from twsync.reconcile.model import Item, Kind, Side
 from twsync.reconcile.operation import Operation, Plan
 from twsync.store.changes import Change, ordered
+from twsync.store.ignore import Ignore
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
 from twsync.store.rows import Row
@@ -73,15 +74,23 @@ def last_of_all(change: Change) -> bool:
 
 
 def work_out(
-    plan: Plan, side: Side, gate: Gate, journal: CollectionJournal, mine: Mapping[bytes, Item], theirs: Mapping[bytes, Item], partner: int
+    plan: Plan,
+    side: Side,
+    gate: Gate,
+    journal: CollectionJournal,
+    mine: Mapping[bytes, Item],
+    theirs: Mapping[bytes, Item],
+    partner: int,
+    ignore: Ignore,
 ) -> Needs:
     """What `side` has to do. In a reader's thread.
 
     :param mine: the own rows that the plan was made with.
     :param theirs: the other side's.
     :param partner: the other side's replica.
+    :param ignore: what is left out here. It can be in the plan if it lives below a directory that was to go: then it was never asked about.
     """
-    operations = list(plan.of(side))
+    operations = [each for each in plan.of(side) if not ignore.matches(each.key, each.result.kind is Kind.DIRECTORY)]
     rows = journal.get_many(operation.key for operation in operations)
     needs = Needs()
     by_content: dict[bytes, Need] = {}

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from twsync.errors import ProtocolError, TwsyncError
 from twsync.limits import (
+    FRAME_COST,
     LOCAL_LOOKUPS,
     MAX_BUNDLE_BYTES,
     MAX_BUNDLE_BYTES_UNDER_WAY,
@@ -278,8 +279,8 @@ class Getter:
         large = self._under_way(frame.transfer)
         if not large.begun:
             raise ProtocolError("content before the file begins")
-        self._queue(size)
-        large.feed.put((frame.kind, frame.payload), size)
+        self._queue(size + FRAME_COST)
+        large.feed.put((frame.kind, frame.payload), size + FRAME_COST)
 
     def stopped(self, error: TwsyncError) -> None:
         """The dialogue is over: threads that wait for content must not wait any longer."""

@@ -23,7 +23,7 @@ _MEANINGS = {
     400: ("bad-request", "{device} or the server did not understand the request."),
     401: ("not-authenticated", "The server refuses this user's password; put the right one into the file `password`."),
     403: ("forbidden", "{device} does not allow this."),
-    404: ("not-found", "{device} is not known, or has no such collection."),
+    404: ("not-found", "{device} is not known, or has no such collection; `twsync devices` lists who is known."),
     407: ("not-authenticated", "The server refuses this user's password; put the right one into the file `password`."),
     408: ("no-answer", "{device} did not answer; try again."),
     480: ("device-offline", "{device} is offline."),

@@ -23,8 +23,9 @@ from twsync.transport.siptls import Lost
 EXPIRES = 60
 #: Share of the granted time after which the binding is refreshed, at least and at most: the rest is for a slow server and lost packets.
 REFRESH_FROM, REFRESH_TO = 0.70, 0.80
-#: Seconds until a refused password, key or device is tried again: nothing changes by itself there, and trying is what attackers do.
-REFUSED_PAUSE = 600.0
+#: Seconds until a refused password, key or device is tried again, at least; up to half as much again is drawn. Only a person can lift a
+#: refusal, who should not have to touch every host after that; and one try a minute wears no server out and guesses no password.
+REFUSED_PAUSE = 60.0
 #: Longest pause that a server may ask for by Retry-After, seconds.
 LONGEST_RETRY_AFTER = 3600
 #: Times that 423 may raise the interval.
@@ -184,8 +185,8 @@ def retry_after(response: Response) -> float | None:
 
 def _advice(refusal: Refusal, identity: Identity) -> str:
     if refusal.code == "not-authenticated":
-        return f"the server refuses the password of {identity.user}; put the right one into the file `password` and restart, or wait"
-    return f"the server refuses this device: {refusal.message}"
+        return f"the server refuses the password of {identity.user}; put the right one into the file `password`, it is read again soon"
+    return f"the server refuses this device: {refusal.message.rstrip('.')}; its administrator can look with `twsync ctl device`"
 
 
 def _host_of(gruu: str) -> str | None:

@@ -173,7 +173,7 @@ class PeerService(Service):
         changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
         if changed:
             _log.warn("Changed settings that need a restart: {names}.", names=", ".join(changed))
-        self.agent.settings_changed()
+        self.agent.retry_now()
         _log.info("Settings read again: {count} collections.", count=len(new.collections))
 
     # --- what the agent says ---

@@ -146,8 +146,14 @@ class Settings:
         return f"{self.user}/{self.device}"
 
     def full_device(self, name: str) -> str:
-        """`desktop` as ``alice/desktop``; a full name as it is."""
-        return name if "/" in name else f"{self.user}/{name}"
+        """`desktop` as ``alice/desktop``; a full name as it is.
+
+        :raises ConfigError: it cannot be a device's name.
+        """
+        user, slash, bare = name.rpartition("/")
+        if slash and not user:
+            raise ConfigError(f"A device is written laptop or bob/laptop, unlike {name!r}.")
+        return f"{user or self.user}/{device_name(bare)}"
 
     def collection(self, name: str) -> CollectionSettings:
         """The collection of this name.
@@ -284,17 +290,17 @@ def check_apart(collections: tuple[CollectionSettings, ...]) -> None:
 def _refuse_unknown(raw: Mapping[str, Any], path: Path) -> None:
     for section, value in raw.items():
         if section not in _SECTIONS:
-            raise ConfigError(f"{path}: there is no section [{section}]{_nearest(section, _SECTIONS)}.")
+            raise ConfigError(f"{path}: there is no section [{section}]{_nearest(section, _SECTIONS)}")
         known = _SECTIONS[section].__struct_fields__
         for table in value if isinstance(value, list) else [value]:
             for name in table if isinstance(table, dict) else ():
                 if name not in known:
-                    raise ConfigError(f"{path}: [{section}] has no setting {name!r}{_nearest(name, known)}.")
+                    raise ConfigError(f"{path}: [{section}] has no setting {name!r}{_nearest(name, known)}")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}."
 
 
 def _plain(message: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from twisted.internet.defer import Deferred
 
 from twsync import delta
+from twsync.delta.format import SIGNATURE_HEADER, SIGNATURE_TRAILER
 from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
 from twsync.limits import (
     MAX_BULK,
@@ -23,8 +24,10 @@ from twsync.limits import (
     MAX_LARGE_UNDER_WAY,
     MAX_REQUESTS_UNDER_WAY,
     MAX_SIGNATURE,
+    MIN_GIVEN_BLOCK_LENGTH,
     SMALL_FILE,
 )
+from twsync.peer.basis import largest_basis
 from twsync.peer.dialogue import Dialogue
 from twsync.peer.pace import Pace
 from twsync.peer.streams import Draw, Workshop
@@ -149,6 +152,7 @@ class Supplier:
             if len(large.signature) > MAX_SIGNATURE:
                 raise ProtocolError("a signature that is too large")
         else:
+            _check_signature(large.signature, large.item.size)
             self._start(large)
 
     def stopped(self, error: TwsyncError) -> None:
@@ -187,6 +191,8 @@ class Supplier:
                 self._requests -= len(bundle.entries)
                 if size:
                     await self._send(kind, bundle.transfer, payload)
+                else:
+                    await self._dialogue.drained()
                 if reading is None:
                     reading = self._read_ahead()
         finally:
@@ -245,6 +251,7 @@ class Supplier:
             else:
                 self._answered(large, status)
                 self._dialogue.say(messages.File(large.transfer, status, 0))
+                await self._dialogue.drained()
         finally:
             draw.stop()
             await draw.finished
@@ -303,3 +310,17 @@ class Supplier:
         before = self._pace.now()
         await self._dialogue.drained()
         self._pace.sent(len(payload), self._pace.now() - before)
+
+
+def _check_signature(signature: bytearray, size: int) -> None:
+    """Refuse a signature whose search would take unduly long; all else about it is checked by who reads it.
+
+    :param size: of the file that is to be described by it.
+    :raises ProtocolError: its blocks are too short, or its file is far larger than this one.
+    """
+    if len(signature) < SIGNATURE_HEADER.size + SIGNATURE_TRAILER.size:
+        return
+    _magic, block_length, _seed = SIGNATURE_HEADER.unpack_from(signature)
+    _marker, length, _blocks, _checksum = SIGNATURE_TRAILER.unpack_from(signature, len(signature) - SIGNATURE_TRAILER.size)
+    if block_length < MIN_GIVEN_BLOCK_LENGTH or length > largest_basis(size):
+        raise ProtocolError("a signature that nobody needs")

@@ -69,6 +69,7 @@ from twsync.reconcile.decide import decider, marked, operation_for
 from twsync.reconcile.model import Item, Kind, Policy, Side, SyncType
 from twsync.reconcile.operation import Operation, Plan, Reason, Resolution, Skip
 from twsync.reconcile.policy import NameTooLongError, conflict_copy
+from twsync.reconcile.versions import Version
 
 __all__ = ["DIRECTORY_NOT_EMPTY", "NAME_TOO_LONG", "NO_DIRECTORY", "VERSION_TOO_LONG", "plan"]
 
@@ -129,6 +130,11 @@ def plan(
     )
 
 
+def _lasting(version: Version) -> bool:
+    """Whether a row of this version can go on: be changed where it is, and then still be sent to others."""
+    return len(version.entries) <= limits.MAX_GIVEN_ENTRIES and all(counter <= limits.MAX_GIVEN_COUNTER for _, counter in version.entries)
+
+
 @dataclass(slots=True)
 class _Draft:
     """The plan while it is being mended."""
@@ -155,7 +161,7 @@ class _Draft:
     def refuse(self) -> None:
         """Skip what a side refused, and what would stand below it there; and what could not be sent on."""
         for key, operation in list(self.operations.items()):
-            if len(operation.result.version.entries) > limits.MAX_VERSION_ENTRIES:
+            if not _lasting(operation.result.version):
                 self.skip(key, operation.sides[0], VERSION_TOO_LONG)
         for side, refused in self.refused.items():
             if not refused:
@@ -225,6 +231,8 @@ class _Draft:
         assert operation is not None
         self.operations[key] = operation
         reason = self._refusal(operation)
+        if not _lasting(result.version):
+            reason = operation.sides[0], VERSION_TOO_LONG
         if reason is not None:
             self.skip(key, *reason)
             return False

@@ -33,16 +33,17 @@ def deletes(operations: Iterable[Operation], side: Side, own: Callable[[bytes], 
     return count
 
 
-def guard_deletes(count: int, live: int, *, allowed: bool, where: str = "this device") -> SessionError | None:
+def guard_deletes(count: int, live: int, *, allowed: bool, where: str = "this device", begun: bool = False) -> SessionError | None:
     """The error that stops a session which would delete `count` of the `live` items of a side; None if it may go on.
 
     :param allowed: whether the user said ``--allow-deletes``.
     :param where: the device that would lose them, for the sentence.
+    :param begun: whether `count` includes some that are gone already, in an earlier round of the session.
     """
     if allowed or count <= limits.DELETE_GUARD_ITEMS or count <= live * limits.DELETE_GUARD_SHARE:
         return None
     return SessionError(
-        f"this session would delete {count} of the {live} items on {where}; nothing was changed; "
+        f"this session would delete {count} of the {live} items on {where}; {'no more' if begun else 'nothing'} was changed; "
         "if that is what you want, sync again with --allow-deletes",
         TOO_MANY_DELETES,
     )

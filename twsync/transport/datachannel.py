@@ -232,7 +232,9 @@ class DataChannel(protocol.Protocol):
 
     def _handle(self, frame: Frame) -> None:
         if frame.kind is FrameType.PING:
-            self._gather(head(FrameType.PONG, 0))
+            # Who does not read what we send already hears from us as soon as it does; answers must not pile up.
+            if not self._write_paused:
+                self._gather(head(FrameType.PONG, 0))
         elif frame.kind is not FrameType.PONG:
             if self._receiver is None:
                 raise ProtocolError("a frame that nobody waits for")

@@ -7,6 +7,7 @@ from outside.
 from __future__ import annotations
 
 import hmac
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -48,11 +49,10 @@ class Listener:
     def __init__(self, clock: Clock, device: Device) -> None:
         self._clock = clock
         self._expected: list[_Expected] = []
-        self._unidentified: set[DataChannel] = set()
+        # With the addresses they come from, in the order of their coming.
+        self._unidentified: dict[DataChannel, str] = {}
         self._port: IListeningPort | None = None
-        channels: Factory[Any] = Factory.forProtocol(cast(Any, self._visitor))
-        channels.noisy = False
-        self._tls = WideTlsFactory(data_server(device, self._awaits), channels, clock)
+        self._tls = WideTlsFactory(data_server(device, self._awaits), _Hall(self), clock)
         #: What to listen with.
         self.factory: Factory[Any] = _Door(self)
 
@@ -108,9 +108,21 @@ class Listener:
 
     # --- a connection comes ----------------------------------------------------------------------------------------------------------
 
-    def _visitor(self) -> DataChannel:
+    def _make_room(self) -> bool:
+        """Send away a connection that has not finished TLS, so that idle ones cannot keep the port shut; whether there was one.
+
+        It is the oldest from the address that has most of them: who fills the hall pushes out himself.
+        """
+        strangers = [(channel, host) for channel, host in self._unidentified.items() if not channel.fingerprint]
+        if not strangers:
+            return False
+        ((crowd, _),) = Counter(host for _, host in strangers).most_common(1)
+        next(channel for channel, host in strangers if host == crowd).abort()
+        return True
+
+    def _visitor(self, host: str) -> DataChannel:
         channel = DataChannel(self._clock, MAX_HELLO_FRAME)
-        self._unidentified.add(channel)
+        self._unidentified[channel] = host
         deadline = self._clock.callLater(HELLO_TIMEOUT, channel.abort)
         channel.receive(_Visitor(self, channel, deadline))
         return channel
@@ -149,8 +161,21 @@ class Listener:
             expected.timeout.cancel()
 
 
+class _Hall(Factory[Any]):
+    """Where a connection waits inside TLS until it has said who it is."""
+
+    noisy = False
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def buildProtocol(self, addr: object) -> Any:  # noqa: ANN401 - a DataChannel
+        """A visitor's channel."""
+        return self._listener._visitor(str(getattr(addr, "host", "")))
+
+
 class _Door(Factory[Any]):
-    """Lets nobody in while too many stand in the hall."""
+    """Lets in no more than there is room for in the hall."""
 
     noisy = False
 
@@ -159,7 +184,7 @@ class _Door(Factory[Any]):
 
     def buildProtocol(self, addr: object) -> WideTls | None:
         """A protocol, or None: the connection is closed at once."""
-        if self._listener.crowded:
+        if self._listener.crowded and not self._listener._make_room():
             Listener._log.warn("data connection from {address} closed: too many have not identified themselves", address=addr)
             return None
         return cast(WideTls, self._listener._tls.buildProtocol(cast(Any, addr)))
@@ -188,7 +213,7 @@ class _Visitor:
         self._gone()
 
     def _gone(self) -> None:
-        self._listener._unidentified.discard(self._channel)
+        self._listener._unidentified.pop(self._channel, None)
         if self._deadline.active():
             self._deadline.cancel()
 

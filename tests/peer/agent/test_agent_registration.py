@@ -6,8 +6,11 @@ from itertools import pairwise
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
+from twsync.errors import ProtocolError
 from twsync.peer.agent import AgentState
+from twsync.peer.connection import in_words
 
 
 def test_registers_with_sha256_and_names_the_device(world):
@@ -106,14 +109,44 @@ def test_wrong_password_stops_hammering(make_world):
     world = make_world(password="wrong")
     world.agent.start()
     world.server.serve()
-    world.go(500)
+    world.go(55)
     assert world.server.attempts == 1
     assert world.agent.state is AgentState.REFUSED
     message = world.agent.describe()["message"]
     assert "password" in message
     assert "wrong" not in message
-    world.go(500)
-    assert world.server.attempts == 2
+    world.go(1000)
+    assert 10 <= world.server.attempts <= 18
+
+
+def test_comes_back_by_itself_when_a_refusal_is_lifted(make_world):
+    world = make_world()
+    accept = world.server.answer["REGISTER"]
+    world.server.answer["REGISTER"] = lambda request: [world.server.reply(request, 403)]
+    world.agent.start()
+    world.server.serve()
+    world.go(200)
+    assert world.agent.state is AgentState.REFUSED
+    world.server.answer["REGISTER"] = accept
+    world.go(100)
+    assert world.agent.registered
+
+
+def test_asks_again_at_once_when_someone_waits_after_a_refusal(make_world):
+    world = make_world()
+    accept = world.server.answer["REGISTER"]
+    world.server.answer["REGISTER"] = lambda request: [world.server.reply(request, 403)]
+    world.agent.start()
+    world.server.serve()
+    results = []
+    Deferred.fromCoroutine(world.agent.wait_registered(10)).addBoth(results.append)
+    world.server.serve()
+    assert results == [False]
+    assert world.agent.state is AgentState.REFUSED
+    world.server.answer["REGISTER"] = accept
+    Deferred.fromCoroutine(world.agent.wait_registered(10)).addBoth(results.append)
+    world.server.serve()
+    assert results == [False, True]
 
 
 def test_changed_settings_try_again_at_once_after_a_refusal(make_world):
@@ -121,7 +154,7 @@ def test_changed_settings_try_again_at_once_after_a_refusal(make_world):
     world.agent.start()
     world.server.serve()
     world.server.password = "wrong"
-    world.agent.settings_changed()
+    world.agent.retry_now()
     world.server.serve()
     assert world.agent.registered
 
@@ -133,7 +166,8 @@ def test_refused_device_says_why(make_world):
     world.agent.start()
     world.server.serve()
     assert world.agent.state is AgentState.REFUSED
-    assert "Device key changed" in world.agent.describe()["message"]
+    message = world.agent.describe()["message"]
+    assert message == "the server refuses this device: Device key changed; its administrator can look with `twsync ctl device`"
 
 
 def test_interval_too_brief(make_world):
@@ -209,3 +243,22 @@ def test_waiting_for_registration(make_world):
     Deferred.fromCoroutine(world.agent.wait_registered(3)).addBoth(results.append)
     world.server.serve()
     assert results == [False, True]
+
+
+def test_another_certificate_is_said_in_words():
+    reason = Failure(
+        ProtocolError("The connection could not be made: [('SSL routines', '', 'certificate verify failed')]", "connection-failed")
+    )
+    assert in_words(reason).startswith("the server shows another certificate than the expected one; see `twsync doctor`")
+    assert "SSL" not in in_words(reason)
+
+
+def test_waits_shortly_when_attempts_fail(make_world):
+    world = make_world(up=False)
+    world.agent.start()
+    results = []
+    Deferred.fromCoroutine(world.agent.wait_registered(10)).addBoth(results.append)
+    world.clock.advance(2.9)
+    assert not results
+    world.clock.advance(0.2)
+    assert results == [False]

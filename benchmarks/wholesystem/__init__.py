@@ -1,0 +1,1 @@
+"""Whole-system benchmarks: real daemons on loopback beside rsync and rdiff, in turn, in the same run."""

@@ -1,0 +1,66 @@
+"""Where the files of a run are: in memory if they fit there, and the result says where they were."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+MEMORY = Path("/dev/shm")
+#: Copies of the largest file that exist at once: the original, source, both versions at each destination, and what rdiff makes.
+COPIES = 9
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder for one run.
+
+    :ivar path: the folder.
+    :ivar filesystem: its type, as the kernel names it.
+    :ivar note: why it is not in memory; empty if it is.
+    """
+
+    path: Path
+    filesystem: str
+    note: str
+
+
+def filesystem(path: Path) -> str:
+    """The type of the file system that holds `path`, or ``unknown`` where the kernel does not say."""
+    best, kind = "", "unknown"
+    try:
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return kind
+    for line in mounts:
+        _, point, found, *_ = line.split()
+        inside = path.resolve().is_relative_to(point)
+        if inside and len(point) >= len(best):
+            best, kind = point, found
+    return kind
+
+
+def not_in_memory(needed: int) -> str:
+    """Why `needed` bytes do not go to memory; empty if they do."""
+    if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK):
+        return f"{MEMORY} is missing here, so the files were in the folder for temporary files"
+    free = shutil.disk_usage(MEMORY).free
+    if free < needed:
+        return f"{MEMORY} has {free >> 20} MiB free of the {needed >> 20} MiB needed, so the files were in the folder for temporary files"
+    return ""
+
+
+@contextmanager
+def place(largest: int) -> Iterator[Place]:
+    """A folder for one run, removed afterwards.
+
+    :param largest: bytes of the largest tree that goes into it.
+    """
+    note = not_in_memory(COPIES * largest)
+    with tempfile.TemporaryDirectory(prefix="twsync-bench-", dir=None if note else MEMORY) as made:
+        path = Path(made)
+        yield Place(path, filesystem(path), note)

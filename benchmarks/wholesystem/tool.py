@@ -1,0 +1,58 @@
+"""What is measured: something that makes a destination equal to a source, and says how long it took."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measured run.
+
+    :ivar seconds: what counts: `seconds` of ``twsync sync --json``, the wall time of others.
+    :ivar wire_bytes: both directions together; none if the tool uses no wire.
+    :ivar cpu: processor seconds of all processes at both ends.
+    :ivar peaks: peak memory of each daemon in MiB.
+    :ivar details: more, as the tool has it.
+    """
+
+    seconds: float
+    wire_bytes: int | None = None
+    cpu: float | None = None
+    peaks: dict[str, float | None] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """The run for JSON."""
+        return asdict(self)
+
+
+class Tool(Protocol):
+    """A tool; :meth:`begin` gives it an empty destination, :meth:`sync` is measured, :meth:`end` clears up."""
+
+    name: str
+    #: Whether it takes one file at a time, so that trees are not for it.
+    one_file: bool
+
+    def begin(self, source: Path, number: int) -> Path:
+        """Prepare an empty destination for `source`, and return it."""
+
+    def sync(self) -> Run:
+        """Make the destination equal to the source."""
+
+    def end(self) -> None:
+        """Remove the destination."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A tool that is not on this machine.
+
+    :ivar name: the tool.
+    :ivar advice: what to do about it.
+    """
+
+    name: str
+    advice: str
