@@ -42,6 +42,24 @@ def test_a_small_file_is_proved_and_private(host) -> None:
     assert names(host) == []
 
 
+def test_runs_of_zeros_become_holes(host) -> None:
+    """In the middle and at the end, also when the file is kept in a hole and goes on; a short run is written."""
+    pieces = [b"a" * 5000, bytes(1 << 20), b"b" * 100, bytes(100), bytes(1 << 20), bytes(1 << 20)]
+    content = blake3(b"".join(pieces)).digest()
+    part = host.staging.create(content)
+    for piece in pieces[:5]:
+        part.write(piece)
+    part.keep()
+    assert host.staging.find_partial(content) == sum(map(len, pieces[:5]))
+    part = host.staging.resume(content)
+    part.write(pieces[5])
+    staged = part.finish()
+    path = host.root / ".twsync" / "staging" / os.fsdecode(staged.name)
+    assert path.read_bytes() == b"".join(pieces)
+    assert path.stat().st_blocks * 512 < 1 << 20
+    host.staging.drop(staged)
+
+
 def test_an_interrupted_file_goes_on_where_it_stopped(host, make_host) -> None:
     assert host.staging.find_partial(CONTENT) == 0
     assert host.staging.open_basis(CONTENT) is None

@@ -1,8 +1,9 @@
-"""A file being received: hashed as it grows, kept when the session breaks off."""
+"""A file being received: hashed as it grows, kept when the session breaks off. Runs of zeros become holes: sparse files stay so."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -11,6 +12,9 @@ from blake3 import blake3
 
 from twsync import limits
 from twsync.store.diskerrors import disk_errors
+
+#: Zeros at the start of a write that make it worth looking whether all of it is zeros: a block of common file systems.
+_HOLE = bytes(4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Partial:
         self._name = name
         self._fd = fd
         self._hasher = blake3()
+        self._ends_in_hole = False
         self.size = 0
         "Bytes so far."
         while data := os.read(fd, limits.READ_CHUNK):
@@ -59,7 +64,12 @@ class Partial:
         :raises StoreError: `disk-full`, `read-only`.
         """
         with disk_errors(self._where):
-            write_all(self._fd, data)
+            if _only_zeros(data):
+                os.lseek(self._fd, len(data), os.SEEK_CUR)
+                self._ends_in_hole = True
+            else:
+                write_all(self._fd, data)
+                self._ends_in_hole = False
         self._hasher.update(data)
         self.size += len(data)
         return len(data)
@@ -69,6 +79,8 @@ class Partial:
         if self._hasher.digest() != self._content:
             self.discard()
             return None
+        with disk_errors(self._where):
+            self._fill()
         self._close()
         with disk_errors(self._where):
             return self._home.finished(self._content, self._name, self.size)
@@ -76,6 +88,8 @@ class Partial:
     def keep(self) -> None:
         """Close, and leave what there is for next time."""
         if self._fd >= 0:
+            with suppress(OSError):  # without it the file is a little shorter, and that much is fetched again
+                self._fill()
             self._close()
             if self.size:
                 self._home.left(self._name)
@@ -94,9 +108,21 @@ class Partial:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.keep()
 
+    def _fill(self) -> None:
+        """Give the file its length if it ends in a hole."""
+        if self._ends_in_hole:
+            os.ftruncate(self._fd, self.size)
+
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
         os.close(fd)
+
+
+def _only_zeros(data: bytes | bytearray | memoryview) -> bool:
+    """Whether `data` is a run of zeros worth a hole. Other data costs one look at its first bytes."""
+    if len(data) < len(_HOLE) or bytes(data[: len(_HOLE)]) != _HOLE:
+        return False
+    return bytes(data).count(0) == len(data)
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
