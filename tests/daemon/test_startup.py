@@ -22,3 +22,10 @@ def test_a_chosen_pid_file_stays():
     chosen = {"pidfile": "/run/mine.pid", "nodaemon": False}
     own_pid_file(chosen, Path("/srv/twsync/syncctl.toml"))
     assert chosen["pidfile"] == "/run/mine.pid"
+
+
+def test_twist_has_no_pid_file():
+    """`twist syncpeer` runs the same plugin with other options."""
+    options: dict[str, object] = {}
+    own_pid_file(options, Path("/srv/twsync/syncctl.toml"))
+    assert options == {}

@@ -39,7 +39,7 @@ def own_pid_file(parent: MutableMapping[str, Any], settings: Path) -> None:
     :param parent: twistd's options.
     :param settings: the settings file; the pid file stands beside it, with the ending ``.pid``.
     """
-    if parent["pidfile"] == "twistd.pid":
+    if parent.get("pidfile") == "twistd.pid":  # `twist` has no such option
         parent["pidfile"] = "" if parent["nodaemon"] else str(settings.absolute().with_suffix(".pid"))
 
 
