@@ -183,7 +183,7 @@ CONNECT_TIMEOUT = 5.0
 #: Seconds after which the next candidate is tried beside the ones still being tried (RFC 8305, section 8).
 CONNECT_STAGGER = 0.25
 #: Files, bytes and seconds after which received content is put into place (a batch shares one durability barrier), and most of one batch.
-BATCH_FILES = 256
+BATCH_FILES = 1024
 MAX_BATCH_FILES = 2048
 BATCH_BYTES = 32 * MIB
 BATCH_SECONDS = 0.5

@@ -293,9 +293,9 @@ def with_row(**changes):
     """Send a row of a lying peer among the items."""
 
     def act(data):
-        import dataclasses
+        import msgspec
 
-        row = rows.row(dataclasses.replace(KEY_ROW, **changes))
+        row = rows.row(msgspec.structs.replace(KEY_ROW, **changes))
         return message(m.Items((row,)))
 
     return act

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import xxhash
 from blake3 import blake3
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from twsync.delta.format import SIGNATURE_HEADER
@@ -144,7 +143,7 @@ def test_counterpart_of_nothing_that_was_sent_is_refused(world, puppet):
     peer = puppet(victim, contents=[b"evil"])
     peer.items()
     peer.hear(m.ItemsEnd)
-    peer.counterparts(dataclasses.replace(file(b"hooks"), kind=Kind.DIRECTORY, content=b"", size=0), file(b"hooks/run"))
+    peer.counterparts(replace(file(b"hooks"), kind=Kind.DIRECTORY, content=b"", size=0), file(b"hooks/run"))
     peer.agree()
     assert code(peer.finish()) == "protocol-error"
     assert victim.tree() == {"hooks": None, "hooks/run": b"mine", "a": b"1"}
@@ -153,7 +152,7 @@ def test_counterpart_of_nothing_that_was_sent_is_refused(world, puppet):
 def test_ignored_row_below_a_directory_that_would_go_is_not_placed(world, puppet):
     """What lives below a directory that went comes as counterparts, and may be what is ignored here."""
     victim = world.host("victim", patterns=("*.tmp",))
-    folder = dataclasses.replace(file(b"d"), kind=Kind.DIRECTORY, content=b"", size=0, mode=0o755)
+    folder = replace(file(b"d"), kind=Kind.DIRECTORY, content=b"", size=0, mode=0o755)
     victim.write("d", "a file here")
     peer = puppet(victim, contents=[b"evil"])
     peer.items()
@@ -289,7 +288,7 @@ def test_nothing_is_written_through_a_link(world, puppet, tmp_path, sync_type, f
     peer = puppet(victim, sync_type, contents=[b"evil"])
     given = [link(b"d", bytes(outside)), file(b"d/passwd"), file(b"e/passwd")]
     if first == "folder":
-        given = [dataclasses.replace(file(b"d"), kind=Kind.DIRECTORY, content=b"", size=0, mode=0o755), file(b"d/passwd")]
+        given = [replace(file(b"d"), kind=Kind.DIRECTORY, content=b"", size=0, mode=0o755), file(b"d/passwd")]
     elif first == "nothing":
         given = [file(b"d/passwd")]
     peer.items(*given)
@@ -318,7 +317,7 @@ def test_extreme_numbers_are_kept_or_refused(world, puppet, mtime, replica):
     victim.write("a", "1")
     peer = puppet(victim, contents=[b"evil"])
     odd = file(b"x", version=Version(((replica, 2**62),)))
-    peer.items(dataclasses.replace(odd, mtime_ns=mtime))
+    peer.items(replace(odd, mtime_ns=mtime))
     peer.hear(m.ItemsEnd)
     peer.counterparts()
     peer.agree()

@@ -7,10 +7,11 @@ directory stands, nothing is removed that is not empty, no content is used that 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from blake3 import blake3
+from msgspec.structs import replace
 
 from twsync.limits import MAX_ROUNDS
 from twsync.reconcile.anchors import Anchors, after_session, agree, effective, promoted, scope

@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
+from msgspec.structs import replace
 
 from twsync.errors import StoreError
 from twsync.reconcile.model import Item

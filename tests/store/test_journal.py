@@ -17,6 +17,7 @@ from twsync.errors import StoreError, UserError
 from twsync.reconcile.anchors import Anchors, Mark
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
+from twsync.store.intents import Intent
 from twsync.store.journal import Journal
 from twsync.store.lock import StateLock, holder
 from twsync.store.packing import pack_version, signed, unpack_version, unsigned
@@ -49,6 +50,26 @@ def test_a_row_comes_back_as_it_was(journal) -> None:
     assert (found.item, found.stat, found.seq, found.partner) == (row.item, row.stat, 1, 2**64 - 7)
     assert rows.get(b"other") is None
     assert rows.get_many([b"x", b"\xff/\n"]) == {b"\xff/\n": found}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 128, 130])
+def test_any_number_of_rows_is_looked_up_in_the_order_asked(journal, count) -> None:
+    rows = journal.collection("photos")
+    keys = [b"%03d" % number for number in range(count)]
+    rows.take([Row(item(key)) for key in keys], 0)
+    asked = [*reversed(keys), b"none", *keys[:3]]
+    found = rows.get_many(iter(asked))
+    assert list(found) == list(reversed(keys))
+    assert all(row.key == key for key, row in found.items())
+
+
+def test_intents_of_a_large_batch_come_back_in_order(journal) -> None:
+    rows = journal.collection("photos")
+    intents = [Intent(item(b"%04d" % number), 7, b"staged", b"", item(b"old") if number % 2 else None) for number in range(600)]
+    rows.begin_batch(iter(intents), [])
+    assert rows.intents.pending() == intents
+    rows.end_batch([], [])
+    assert rows.intents.pending() == []
 
 
 def test_sequence_numbers_rise_by_row_and_changes_are_cut_by_them(journal) -> None:

@@ -6,10 +6,10 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from twsync.reconcile.model import Kind
 from twsync.reconcile.versions import Version

@@ -13,7 +13,7 @@ import platformdirs
 from twisted.application.service import IService
 from twisted.python import usage
 
-from twsync.daemon import logs
+from twsync.daemon import logs, memory
 from twsync.daemon.startup import clearly, own_pid_file
 from twsync.peer.service import PeerService
 from twsync.peer.settings import Settings, load
@@ -52,6 +52,7 @@ class _ClearService(PeerService):
     def startService(self) -> None:
         with clearly(_PROGRAM):
             super().startService()
+        memory.settle()
 
 
 def makeService(options: Options) -> IService:

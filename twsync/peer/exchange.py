@@ -259,9 +259,8 @@ class _Session:
             # What neither side can name any more will not come again by itself.
             if key not in compared.mine and key not in compared.theirs:
                 self._tally.skip(key, CHANGING)
-        plan, needs = await self._work.read(self._decide, compared)
+        plan, digest, needs = await self._work.read(self._decide, compared)
         self._dialogue.check()
-        digest = plan.digest()
         self._dialogue.say(messages.Plan(digest, needs.deletes))
         heard: messages.Plan = await self._dialogue.hear(messages.Plan)
         if heard.digest != digest:
@@ -279,8 +278,8 @@ class _Session:
             await self._work.write(self._remember_conflicts, settled)
         return await self._end_round(number, plan, movement)
 
-    def _decide(self, compared: Compared) -> tuple[Plan, Needs]:
-        """The plan and what it means here, unless a guard is against it. In a reader's thread."""
+    def _decide(self, compared: Compared) -> tuple[Plan, bytes, Needs]:
+        """The plan, its digest and what it means here, unless a guard is against it. In a reader's thread."""
         terms, rows = self._terms, self._rows
         plan = compared.plan(terms.side, rows.replica, self._partner, self._sync_type, self._policy)
         needs = work_out(
@@ -295,7 +294,7 @@ class _Session:
             raise guard
         assert self._store is not None
         self._store.staging.check_room(needs.total)
-        return plan, needs
+        return plan, plan.digest(), needs
 
     def _remember_conflicts(self, settled: list[tuple[Operation, bytes]]) -> None:
         """In a writer's thread."""

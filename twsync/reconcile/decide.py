@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from twsync.reconcile.anchors import ONE_WAY, sender
 from twsync.reconcile.compare import same_content, same_metadata, same_row

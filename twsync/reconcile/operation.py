@@ -67,8 +67,7 @@ class Resolution(enum.StrEnum):
     THEIRS = "theirs"
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """What happens at one key."""
 
     key: bytes
@@ -199,15 +198,15 @@ class Plan:
                 encode(
                     (
                         operation.key,
-                        str(operation.action),
-                        str(operation.reason),
+                        operation.action,
+                        operation.reason,
                         _row(operation.result),
-                        [str(side) for side in operation.sides],
-                        operation.source and str(operation.source),
-                        operation.loser and str(operation.loser),
+                        operation.sides,
+                        operation.source,
+                        operation.loser,
                         operation.lost and _row(operation.lost),
                         operation.copy and _row(operation.copy),
-                        operation.resolution and str(operation.resolution),
+                        operation.resolution,
                     )
                 )
             )

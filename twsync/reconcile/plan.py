@@ -60,7 +60,9 @@ What is skipped is left as it is on both sides, so neither direction may move pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from twsync import limits
 from twsync.reconcile.anchors import sender

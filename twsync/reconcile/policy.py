@@ -13,9 +13,10 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from blake3 import blake3
+from msgspec.structs import replace
 
 from twsync import limits
 from twsync.reconcile.compare import same_content

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 
 class Order(enum.Enum):
@@ -20,8 +21,7 @@ class Order(enum.Enum):
     CONCURRENT = "concurrent"
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True, gc=False):
     """A version vector: pairs of (replica, counter), ascending by replica, every counter positive."""
 
     entries: tuple[tuple[int, int], ...] = ()

@@ -85,7 +85,8 @@ class Applier:
             self._step("flush-content")
             self._flush(flush_all)
         self._step("intents")
-        self._journal.begin_batch((_intent(task) for task in tasks), self._folders.note(_touched(tasks)))
+        folders = _folders(tasks)
+        self._journal.begin_batch((_intent(task) for task in tasks), self._folders.note(folders))
         rows: list[Row] = []
         failure: StoreError | None = None
         for task in tasks:
@@ -96,7 +97,7 @@ class Applier:
                 break
         try:
             self._step("flush-folders")
-            self._flush(lambda gate: flush_directories(gate, _own_folders(tasks), _folders(tasks)))
+            self._flush(lambda gate: flush_directories(gate, _own_folders(tasks), folders))
             self._step("rows")
             owed = [(row.key, row.item.mode, row.item.mtime_ns) for row in rows if row.item.kind is Kind.DIRECTORY]
             self._journal.end_batch(rows, owed)
@@ -216,18 +217,14 @@ def _intent(task: Task) -> Intent:
     return Intent(task.change.item, task.change.partner, task.staged, beside, task.displaced)
 
 
-def _touched(tasks: Iterable[Task]) -> list[bytes]:
-    """Keys whose folder's time changes."""
-    touched = []
-    for task in tasks:
-        old = task.change.expected.item if task.change.expected is not None else None
-        if not same_thing(task.change.item, old):
-            touched.append(task.change.key)
-    return touched
-
-
 def _folders(tasks: Iterable[Task]) -> set[bytes]:
-    return {key.rpartition(b"/")[0] for key in _touched(tasks)}
+    """Keys of the folders whose time changes."""
+    folders = set()
+    for task in tasks:
+        item, expected = task.change.item, task.change.expected
+        if expected is None or not same_thing(item, expected.item):
+            folders.add(item.key.rpartition(b"/")[0])
+    return folders
 
 
 def _own_folders(tasks: Iterable[Task]) -> set[bytes]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from twsync.reconcile.model import Item, Kind
 from twsync.store.partial import Staged
 from twsync.store.rows import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One key gets a new row.
 
     What is done to the disk follows from `item` and `expected`: an equal kind and content is a change of times, mode or version
@@ -45,8 +45,7 @@ class Status(enum.StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The result of one change."""
 
     key: bytes

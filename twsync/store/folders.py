@@ -26,12 +26,12 @@ class Folders:
         self._journal = journal
         self._noted: set[bytes] = set()
 
-    def note(self, keys: Iterable[bytes]) -> list[Owed]:
-        """What the folders above these keys have to get back: only those that are now as the journal knows them.
+    def note(self, folders: Iterable[bytes]) -> list[Owed]:
+        """What these folders have to get back: only those that are now as the journal knows them.
 
         A folder whose time is another one was worked in by the user; that is a change to be told, not to be undone.
         """
-        parents = {key.rpartition(b"/")[0] for key in keys} - self._noted - {b""}
+        parents = set(folders) - self._noted - {b""}
         self._noted |= parents
         owed = []
         for key, row in self._journal.get_many(sorted(parents)).items():

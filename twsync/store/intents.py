@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgspec
 
 from twsync.reconcile.model import Item
 from twsync.store.database import Database
 
+#: Intents of one record.
+_TOGETHER = 256
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+
+class Intent(msgspec.Struct, frozen=True, gc=False):
     """One change that a crash may have cut in two."""
 
     item: Item
@@ -35,17 +36,18 @@ class Intents:
 
     def write(self, intents: Iterable[Intent]) -> None:
         """The intents of a batch; there are none before."""
+        waiting = list(intents)
         encode = msgspec.msgpack.Encoder().encode
         self._database.execute_many(
             "INSERT INTO intent (collection, n, record) VALUES (?, ?, ?)",
-            [(self._collection, n, encode(intent)) for n, intent in enumerate(intents)],
+            [(self._collection, n, encode(waiting[n : n + _TOGETHER])) for n in range(0, len(waiting), _TOGETHER)],
         )
 
     def pending(self) -> list[Intent]:
         """The intents of a batch that did not end."""
-        decode = msgspec.msgpack.Decoder(Intent).decode
+        decode = msgspec.msgpack.Decoder(list[Intent]).decode
         found = self._database.rows("SELECT record FROM intent WHERE collection = ? ORDER BY n", (self._collection,))
-        return [decode(record) for (record,) in found]
+        return [intent for (record,) in found for intent in decode(record)]
 
     def clear(self) -> None:
         """The batch ended."""

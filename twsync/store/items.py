@@ -17,6 +17,11 @@ _WRITE = f"INSERT INTO item (collection, {_ROW}) VALUES ({', '.join('?' * 17)}) 
     f"{name} = excluded.{name}" for name in _ROW.split(", ")[1:]
 )
 
+#: Rows that one statement looks up.
+_TOGETHER = 64
+_ONE = f"SELECT {_ROW} FROM item WHERE collection = ? AND key = ?"
+_MANY = f"SELECT {_ROW} FROM item WHERE collection = ? AND key IN ({', '.join('?' * _TOGETHER)})"
+
 #: A row as a scan needs it: key, kind, st_mode, st_size, st_mtime_ns, st_ctime_ns, st_ino.
 Glance = tuple[bytes, int, int, int, int, int, int]
 
@@ -45,19 +50,22 @@ class Items:
 
     def get(self, key: bytes) -> Row | None:
         """One row."""
-        found = self._database.row(f"SELECT {_ROW} FROM item WHERE collection = ? AND key = ?", (self._collection, key))
+        found = self._database.row(_ONE, (self._collection, key))
         return None if found is None else _row(found)
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Row]:
         """The rows of those keys that have one."""
-        sql = f"SELECT {_ROW} FROM item WHERE collection = ? AND key = ?"
-        rows = {}
+        asked = list(keys)
+        rows: dict[bytes, Row] = {}
         with self._database.lock:
-            for key in keys:
-                found = self._database.row(sql, (self._collection, key))
-                if found is not None:
-                    rows[key] = _row(found)
-        return rows
+            for start in range(0, len(asked), _TOGETHER):
+                some = asked[start : start + _TOGETHER]
+                # Always as many as the statement has, so that there is one statement: what is missing is filled up with the last one.
+                some += some[-1:] * (_TOGETHER - len(some)) if len(some) > 1 else []
+                sql = _ONE if len(some) == 1 else _MANY
+                rows.update((found[0], _row(found)) for found in self._database.rows(sql, (self._collection, *some)))
+        # In the order asked for.
+        return {key: rows[key] for key in asked if key in rows}
 
     def under(self, key: bytes) -> list[Row]:
         """Rows below a directory, sorted by key (all rows for ``b""``)."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
+import msgspec
 from blake3 import blake3
 
 from twsync import limits
@@ -17,8 +17,7 @@ from twsync.store.diskerrors import disk_errors
 _HOLE = bytes(4096)
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(msgspec.Struct, frozen=True, gc=False):
     """A complete, proved file in staging; used up by one change."""
 
     name: bytes

@@ -20,6 +20,9 @@ from twsync.store.swapping import Swapping, forget, identical
 from twsync.store.task import ChangedError, SkippedError, Task, same_thing
 from twsync.store.trash import Trash
 
+#: Kinds that are made in staging.
+_STAGED = frozenset({Kind.FILE, Kind.SYMLINK})
+
 
 def as_known(place: Place, found: os.stat_result | None, row: Row) -> bool:
     """Whether what stands at a place is what a live row says."""
@@ -61,6 +64,10 @@ class Placing:
                 raise ChangedError from None
             return [Row(change.item, NO_STAT, 0, change.partner)]
         with place:
+            if old is None and change.item.kind in _STAGED:
+                # New here: the move itself finds out whether the name is free, and never replaces.
+                self._put(task, place)
+                return self._rows(task, place)
             found = place.lstat()
             if old is None and found is not None:
                 # A folder for a folder is the only thing that may be there already.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat as modes
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from twsync.reconcile.model import Item, Kind
 
@@ -62,8 +63,7 @@ class Stat(NamedTuple):
 NO_STAT = Stat(0, 0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """An item with its place in the journal."""
 
     item: Item

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
 from blake3 import blake3
 
 from twsync.errors import PathError, StoreError
@@ -31,8 +32,7 @@ _TYPES = (0, _REGULAR, _DIRECTORY, _LINK)
 _INODE = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """An entry on the disk that is not as its row says, or has none."""
 
     key: bytes

@@ -37,7 +37,7 @@ CREATE TABLE item (
 CREATE INDEX item_seq ON item (collection, seq);
 CREATE INDEX item_content ON item (content) WHERE kind = 1;
 
--- What a batch is about to do (MessagePack of intents.Intent); empty between batches.
+-- What a batch is about to do (MessagePack of a list of intents.Intent, n being the number of the first); empty between batches.
 CREATE TABLE intent (
     collection INTEGER NOT NULL REFERENCES collection (id),
     n          INTEGER NOT NULL,
