@@ -16,9 +16,10 @@ from twsync.cli.options import config_option, json_option, load_settings, print_
 from twsync.cli.table import columns
 from twsync.errors import ConfigError, UserError
 from twsync.peer import settings as peer_settings
-from twsync.peer.files import settings_lock, write_whole
+from twsync.peer.files import settings_lock
 from twsync.peer.settings import FILE_TYPES, RECORD_TYPES, Settings, check_apart, check_collection
 from twsync.store.paths import Gate
+from twsync.store.wholefile import write_whole
 
 
 @click.group()

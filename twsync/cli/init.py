@@ -12,7 +12,7 @@ from twsync.cli.secret import read_password
 from twsync.errors import ConfigError, UserError
 from twsync.peer import settings
 from twsync.peer.address import ServerAddress, device_name, own_address, parse_server
-from twsync.peer.files import write_whole
+from twsync.store.wholefile import write_whole
 from twsync.transport import tls
 
 _TEMPLATE = """\

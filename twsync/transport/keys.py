@@ -10,8 +10,6 @@ import datetime
 import hashlib
 import hmac
 import ipaddress
-import os
-import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from twsync.errors import ConfigError
+from twsync.store.wholefile import write_whole
 
 _DEVICE_NOT_BEFORE = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _DEVICE_NOT_AFTER = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
@@ -187,26 +186,7 @@ def _write_pair(certificate_path: Path, key_path: Path, certificate: x509.Certif
     pem = serialization.Encoding.PEM
     plain = serialization.NoEncryption()
     # A key without its certificate is what an interrupted run left: nobody has seen its fingerprint, so it may be replaced.
-    _write_whole(key_path, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain), 0o600)
-    _write_whole(certificate_path, certificate.public_bytes(pem), 0o644)
-
-
-def _write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Write beside, make durable, rename: whoever looks sees no file or the whole one, never with wider permissions than `mode`."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.rename(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    key_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_whole(key_path, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain), 0o600)
+    certificate_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_whole(certificate_path, certificate.public_bytes(pem), 0o644)
