@@ -13,6 +13,7 @@ from twsync import __version__
 from twsync.cli.funnel import run
 from twsync.cli.main import COMMANDS
 from twsync.cli.main import twsync as command
+from twsync.demo.commands import environment
 from twsync.errors import UserError
 
 
@@ -121,8 +122,7 @@ def test_config_comes_from_option_environment_or_the_users_folder(twsync, host, 
     assert twsync("--config", tmp_path / "other.toml", "status").code == 1
 
 
-@pytest.mark.parametrize("words", [["syncml", "account", "add", "phone"], ["collection", "add", "c", ".", "--type", "contacts"]])
-def test_what_comes_later_is_refused_now(words, twsync, host):
-    said = twsync(*words, config=host)
-    assert said.code == 1
-    assert "not in this version" in said.err
+def test_commands_start_without_twisted():
+    """It takes longer to import than most commands take."""
+    script = "import sys, twsync.cli.sync, twsync.cli.status; sys.exit('twisted' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], env=environment(), check=False).returncode == 0

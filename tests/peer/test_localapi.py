@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
 
 from twsync.errors import StoreError, UserError
-from twsync.peer.localapi import MAX_CLIENTS, MAX_REQUEST, LocalFactory, LocalInterface, reachable
+from twsync.peer.localapi import MAX_CLIENTS, MAX_REQUEST, LocalFactory, LocalInterface
+from twsync.peer.localsocket import reachable
 
 
 class Calls:

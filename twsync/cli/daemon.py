@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twsync.errors import TwsyncError, UserError
-from twsync.peer.localapi import MAX_ANSWER, reachable
+from twsync.peer.localsocket import MAX_ANSWER, reachable
 from twsync.peer.settings import Settings
 
 #: Seconds until a daemon that takes the connection but never answers is given up; a call that waits for a session sends events meanwhile.

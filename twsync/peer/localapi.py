@@ -3,17 +3,14 @@
 One request is one line, ``{"call": NAME, "arguments": {...}}``; its answer is any number of lines ``{"event": {...}}`` and then
 either ``{"result": ...}`` or ``{"error": {"code": ..., "message": ...}}``. Requests of one connection are answered one after the
 other. A client that goes away does not stop what it asked for.
-
-A unix socket's path may have 107 bytes, and folders may lie deeper: both sides name the socket by way of an open descriptor of its folder
-(``/proc/self/fd/N/api.sock``).
 """
 
 from __future__ import annotations
 
 import os
 import typing
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +23,10 @@ from twisted.python.failure import Failure
 
 from twsync import limits
 from twsync.errors import StoreError, TwsyncError, UserError
+from twsync.peer.localsocket import reachable
 
 #: Bytes of one request's line: a few names and options.
 MAX_REQUEST = 64 * limits.KIB
-#: Bytes of one answer's line: a status of some hundred collections, a page of history.
-MAX_ANSWER = 64 * limits.MIB
 #: Clients at once: terminals of one user.
 MAX_CLIENTS = 64
 
@@ -55,19 +51,6 @@ class Call(msgspec.Struct, forbid_unknown_fields=True):
 
     call: str
     arguments: dict[str, Any] = {}
-
-
-@contextmanager
-def reachable(socket: Path) -> Iterator[str]:
-    """A path of `socket` that is short enough for a unix socket, good while the context lasts.
-
-    :raises OSError: the folder is missing.
-    """
-    folder = os.open(socket.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{socket.name}"
-    finally:
-        os.close(folder)
 
 
 def failure_document(failure: Failure) -> dict[str, str]:
