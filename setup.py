@@ -28,10 +28,13 @@ PACKAGES = [
     "twsync.peer",
     "twsync.peerwire",
     "twsync.reconcile",
+    "twsync.records",
     "twsync.session",
     "twsync.sip",
     "twsync.store",
+    "twsync.syncml",
     "twsync.transport",
+    "twsync.wbxml",
 ]
 
 PACKAGE_DATA = {

@@ -158,6 +158,22 @@ MAX_TRASH_GENERATIONS = 1000
 #: Seconds to wait for another process to finish writing the journal.
 JOURNAL_BUSY = 10.0
 
+# --- record stores (docs/architecture.md, "Records") ---------------------------------------------------------------------------------
+#: Sessions that can be taken back, and the seconds that they are kept for: what is older holds texts that nobody asks for any more.
+RECORD_SESSIONS = 200
+RECORD_HISTORY = 60 * 86_400.0
+#: Tries at a record whose file changes while a change of the other side is put in its place.
+MAX_RECORD_TRIES = 3
+#: Records read and named together while changes are given out: one transaction.
+RECORDS_TOGETHER = 128
+#: Records of one batch while a collection is restored.
+RESTORE_BATCH = 1024
+#: Devices that are remembered, and bytes of one's device information: an account can claim any number of them.
+MAX_SYNCML_DEVICES = 256
+MAX_DEVINF = 256 * KIB
+#: Devices of one account that may have a change log of their own in one collection: each has a row for each item.
+MAX_SYNCML_PARTNERS = 64
+
 # --- exchange (docs/protocol/peer.md) ------------------------------------------------------------------------------------------------
 #: Files and bytes of one bundle: one read, one frame.
 MAX_BUNDLE_FILES = 256
@@ -284,3 +300,131 @@ CONFIRM_BYTES_PER_BYTE = 16
 CONFIRM_SHARE_SHIFT = 30
 #: Blocks that may be hashed in vain in one place before that rate counts.
 CONFIRM_BURST_BLOCKS = 256
+
+# --- SyncML documents (docs/protocol/syncml-representation.md) ---------------------------------------------------------------------
+#: Bytes of one message, or of a device information in it. Phones take 5 to 20 KiB, SyncEvolution 150,000 bytes.
+MAX_SYNCML_DOCUMENT = 4 * MIB
+#: Elements of one message: a map of 20,000 items. In memory each takes some 200 bytes, however few on the wire.
+MAX_SYNCML_ELEMENTS = 100_000
+#: Elements of one device information: what SyncEvolution sends for one datastore has 700.
+MAX_DEVINF_ELEMENTS = 20_000
+#: Device informations in one message that are looked into: one side's, and one by mistake.
+MAX_DEVINFS = 4
+#: Elements within elements: the DTDs come to 13, Atomic and Sequence may stand in each other.
+MAX_SYNCML_DEPTH = 64
+#: Commands of one message, those within Sync, Atomic and Sequence too; and their items, pairs of a Map, and references of a Status.
+MAX_SYNCML_COMMANDS = 10_000
+MAX_SYNCML_ITEMS = 40_000
+#: Characters of anything but Data: URIs, names, EMI. The longest is the version vector of an item in base64.
+MAX_SYNCML_TEXT = 16 * KIB
+#: Digits of a number.
+MAX_SYNCML_DIGITS = 18
+#: Bytes of a notification: it has to fit a WAP push.
+MAX_NOTIFICATION = 4 * KIB
+
+# --- records (docs/protocol/records.md) ----------------------------------------------------------------------------------------------
+#: Characters of one record: a contact with a picture of 3 MB in base64, what cameras of phones make.
+MAX_RECORD = 4 * MIB
+#: Physical lines of a record: that picture in lines of 75.
+MAX_RECORD_LINES = 65_536
+#: Properties of a record with all its components: a weekly meeting with a changed instance each week of ten years.
+MAX_RECORD_PROPERTIES = 20_000
+#: Components one in another: calendar, event, alarm make three; a message holds four.
+MAX_RECORD_DEPTH = 8
+#: Parameters of one property: the longest list of TYPEs in the field has nine.
+MAX_RECORD_PARAMETERS = 64
+#: Lines of a note (and of one multi-line property) that are merged line by line; comparing them takes quadratic time. Longer ones
+#: that both sides changed are a conflict as a whole.
+MAX_MERGE_LINES = 2000
+#: Values of one property that is a list (categories, exception dates).
+MAX_RECORD_LIST = 10_000
+#: Characters of a record whose parsed form is remembered; 256 of them are.
+MAX_REMEMBERED_RECORD = 32 * KIB
+#: UTF-8 bytes of a file name made for a record, suffix included: what every file system takes, with room for a conflict mark.
+MAX_RECORD_NAME = 100
+
+# --- SyncML over HTTP (docs/protocol/syncml.md) ------------------------------------------------------------------------------------
+#: Seconds for a TCP and TLS connection to a SyncML server.
+HTTP_CONNECT_TIMEOUT = 30.0
+#: Seconds from a request to the end of its answer: as long as the most patient stock client waits (SyncEvolution: five minutes).
+HTTP_TIMEOUT = 300.0
+#: Seconds that an idle HTTP connection of a client is kept; a session goes on over a new one.
+HTTP_IDLE = 120.0
+#: Seconds after which a client whose message is still worked on is told so: SyncEvolution sends it again after two minutes.
+SYNCML_BUSY_AFTER = 60.0
+#: HTTP connections to the port for stock clients at once; each may hold one message in memory.
+MAX_HTTP_CONNECTIONS = 64
+
+# --- SyncML sessions (docs/protocol/syncml.md) ---------------------------------------------------------------------------------------
+#: Bytes of a message that we take (MaxMsgSize in our headers): what SyncEvolution names, so a 100 KiB photo goes in one piece.
+SYNCML_MESSAGE = 150_000
+#: Bytes of a message between twsync hosts: fewer round trips, and a message still decodes in a few hundred milliseconds.
+SYNCML_TWSYNC_MESSAGE = MIB
+#: Bytes of a message that we send to a device that names no MaxMsgSize: the smallest that stock phones name, times four.
+SYNCML_UNSAID_MESSAGE = 10_000
+#: Whatever a device names, a message of ours may have this many bytes: a Status and one chunk have to fit.
+SYNCML_LEAST_MESSAGE = 2_000
+#: Bytes that stay free in each message: devices miscount by their own headers.
+SYNCML_MESSAGE_MARGIN = 200
+#: A change that would take less than this share of an empty message waits for the next one rather than being cut.
+SYNCML_WHOLE_SHARE = 0.5
+#: Bytes of data in a chunk at least: below, the frame costs more than what it carries.
+MIN_CHUNK = 64
+#: Bytes of the largest object taken (MaxObjSize): a contact with a photo; also the memory that one session's unfinished object can take.
+MAX_OBJECT = 4_000_000
+#: Changes that were sent and are not answered, and the bytes they hold; the oldest are forgotten beyond, and sent again in a later session.
+MAX_AWAITED = 20_000
+MAX_AWAITED_BYTES = 16 * MIB
+#: Bytes that such a change costs beside its content.
+AWAITED_COST = 300
+#: Characters of a LUID or GUID: a file name, and what stock devices use as long ids.
+MAX_ITEM_NAME = 512
+#: Characters of an anchor, a device id, an account name and a session id: they are stored, or kept as keys.
+MAX_ANCHOR = 255
+MAX_SYNCML_NAME = 255
+#: Datastores of one session, and messages of one session: 4,000 items in chunks of a phone's size, many times over.
+MAX_SYNCML_DATASTORES = 32
+MAX_SYNCML_MESSAGES = 100_000
+#: Statuses that wait for room in a message: as many as the commands of one message of 150 kB, with room for devices that let them pile up.
+MAX_WAITING_STATUSES = 20_000
+#: Characters of the text for people in a Status.
+MAX_STATUS_TEXT = 200
+#: Commands that wait to be sent, device information above all: an Alert for each datastore, and some more.
+MAX_WAITING_COMMANDS = 100
+#: Sessions at once, and of one account; a session costs its device information and what it awaits.
+MAX_SYNCML_SESSIONS = 256
+MAX_SYNCML_ACCOUNT_SESSIONS = 32
+#: Seconds without a message after which a session is given up: Nokia waits 15 minutes for a slow server, SyncEvolution 5.
+SYNCML_SESSION_TIMEOUT = 900.0
+#: Seconds without a message after which a session has to give way to another that wants one of its datastores.
+SYNCML_QUIET = 120.0
+#: Seconds that the last reply of an ended session is kept for a client that did not get it.
+SYNCML_RESEND_TIME = 300.0
+#: Failed sign-ins of one account from anywhere, and of one device, after which further ones have to wait; the longest wait, and the seconds
+#: without a failure after which all is forgotten. SyncEvolution itself tries four times with one wrong password.
+SYNCML_FAILURES = 10
+SYNCML_LONGEST_WAIT = 300.0
+SYNCML_FORGET_AFTER = 1800.0
+#: Accounts and devices whose failures are remembered, about 200 bytes each.
+MAX_SYNCML_FAILURE_PLACES = 10_000
+#: Failed sign-ins within one session, after which it is over.
+SYNCML_SESSION_FAILURES = 4
+#: Random bytes of a nonce, and of the token in the address of a session.
+NONCE_BYTES = 16
+TOKEN_BYTES = 16
+
+# --- SyncML client sessions ----------------------------------------------------------------------------------------------------------
+#: New beginnings of one session: three for credentials, three versions, two encodings, and one for each datastore that needs another type.
+MAX_CLIENT_ROUNDS = 16
+#: Messages in a row in which a server says nothing but "wait", with pauses that grow to the longest: about a quarter of an hour.
+MAX_CLIENT_IDLE = 34
+CLIENT_LONGEST_PAUSE = 30.0
+#: Seconds to wait before another session with a server that said it is busy.
+CLIENT_BUSY_PAUSE = 60.0
+#: Pairs of one Map: a third of the elements that a message may have.
+MAX_CLIENT_MAP = 5_000
+#: Texts of one session that a server wants to be shown to the user.
+MAX_SHOWN_MESSAGES = 20
+#: Times that a message is sent again whose reply did not come, and seconds before the first of them; each pause is twice the one before.
+SYNCML_RETRIES = 3
+SYNCML_RETRY_PAUSE = 2.0

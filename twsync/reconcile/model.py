@@ -30,9 +30,20 @@ class SyncType(enum.StrEnum):
 
 
 class Policy(enum.StrEnum):
-    """Who wins a conflict: both kept, the caller's content, the callee's content."""
+    """Who wins a conflict between files: both kept, the caller's content, the callee's content."""
 
     KEEP_BOTH = "keep-both"
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
+class RecordPolicy(enum.StrEnum):
+    """Who wins a conflict between records (the names of `Policy` mean the same)."""
+
+    MERGE = "merge"
+    "Property by property against the last common content; what both changed is kept twice where the type allows it."
+    DUPLICATE = "duplicate"
+    "Both are kept, as two items."
     OURS = "ours"
     THEIRS = "theirs"
 

@@ -1,0 +1,278 @@
+"""Who is let in, and to what; sessions and their addresses."""
+
+from __future__ import annotations
+
+import base64
+import threading
+
+import msgspec
+import pytest
+from memory_store import MemoryStore
+from syncml_server import BASE, Client, World, alert, change, codes, commands, sync
+
+from twsync import limits
+from twsync.syncml import auth, codec
+from twsync.syncml.document import Alert, Cred, DevInf, Message, Meta, Protocol, Status
+from twsync.syncml.lockout import Attempts, Challenges
+from twsync.syncml.ports import Account
+from twsync.syncml.server import Refusal, Server
+from twsync.syncml.serversession import Reply
+
+
+def world(**setup: object) -> World:
+    return World([MemoryStore("contacts", {"a": "A=1"})], **setup)
+
+
+def challenge(message: Message) -> Meta:
+    """The Chal of the header's Status."""
+    first = message.body[0]
+    assert isinstance(first, Status)
+    assert first.chal is not None
+    return first.chal
+
+
+def test_without_credentials() -> None:
+    made = world()
+    client = Client(made, user=None)
+    reply = client.login((201, "contacts", None, "c1"))
+    assert codes(reply) == [("SyncHdr", "407"), ("Alert", "407")]
+    assert challenge(reply).type == auth.MD5
+    assert reply.header.resp_uri is None
+    assert made.stores["contacts"].log == []
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_md5(protocol: Protocol) -> None:
+    made = world()
+    first = Client(made, protocol=protocol, scheme=auth.MD5)
+    reply = first.login((201, "contacts", None, "c1"))
+    assert codes(reply) == [("SyncHdr", "401"), ("Alert", "401")]
+    nonce = auth.read_challenge(challenge(reply)).nonce or b""
+    assert len(nonce) == limits.NONCE_BYTES
+    second = Client(made, protocol=protocol, scheme=auth.MD5, nonce=nonce, session="2")
+    reply = second.login((201, "contacts", None, "c1"))
+    assert codes(reply) == [("SyncHdr", "212"), ("Alert", "200")]
+    after = auth.read_challenge(challenge(reply)).nonce or b""
+    assert after != nonce
+    made.restart()
+    repeated = Client(made, protocol=protocol, scheme=auth.MD5, nonce=nonce, session="3")
+    assert codes(repeated.login())[0] == ("SyncHdr", "401")
+    next_session = Client(made, protocol=protocol, scheme=auth.MD5, nonce=after, session="4")
+    assert codes(next_session.login())[0] == ("SyncHdr", "212")
+
+
+def test_again_in_the_same_session() -> None:
+    """SyncEvolution: MsgID 2 and 3 of one session, without Put."""
+    made = world()
+    client = Client(made, password="wrong")
+    client.login((201, "contacts", None, "c1"))
+    client.password = "secret"
+    reply = client.send(alert(201, "contacts", None, "c1"), cred=client.cred())
+    assert codes(reply) == [("SyncHdr", "212"), ("Alert", "200")]
+
+
+def test_a_session_may_begin_above_message_one() -> None:
+    client = Client(world())
+    client.msg_id = 6
+    assert codes(client.send(alert(201, "contacts", None, "c1"), cred=client.cred()))[0] == ("SyncHdr", "212")
+
+
+def test_unknown_scheme_and_bad_data() -> None:
+    for cred, code in (
+        (Cred(data="x", meta=Meta(type="syncml:auth-MAC")), "406"),
+        (Cred(data="?", meta=Meta(type=auth.BASIC)), "401"),
+        (Cred(data="?", meta=Meta(type=auth.MD5)), "401"),
+        (Cred(data="eA=="), "406"),
+    ):
+        assert codes(Client(world()).send(cred=cred)) == [("SyncHdr", code)]
+
+
+def test_a_stored_digest_is_enough() -> None:
+    made = world()
+    made.memory.accounts["bob"] = Account("bob", digest=auth.user_digest("bob", "pass:word"))
+    assert codes(Client(made, user="bob", password="pass:word").login())[0][1] == "212"
+    made.memory.nonces["bob", "phone-1"] = b"nonce"
+    md5 = Client(made, user="bob", password="pass:word", scheme=auth.MD5, nonce=b"nonce", session="2")
+    assert codes(md5.login())[0][1] == "212"
+    assert codes(Client(made, user="bob", password="pass", session="3").login())[0][1] == "401"
+
+
+def test_names() -> None:
+    made = world()
+    assert codes(Client(made, user="alice@example.org").login())[0][1] == "212"
+    made.devices.store("alice", "nameless", DevInf(version=Protocol.V1_2, device_id="nameless"))
+    made.memory.nonces["alice", "nameless"] = b"n"
+    client = Client(made, device="nameless")
+    cred = auth.credentials(auth.MD5, Protocol.V1_2, "alice", "secret", b"n")
+    client.user = None
+    assert codes(client.send(cred=cred))[0][1] == "212"
+
+
+def test_lock_out_by_given_time() -> None:
+    made = world()
+    for attempt in range(limits.SYNCML_FAILURES + 8):
+        assert codes(Client(made, password="wrong", session=str(attempt)).login())[0][1] == "401"
+    assert codes(Client(made, session="right").login())[0][1] == "401"
+    assert codes(Client(made, session="from elsewhere", device="phone-2").login())[0][1] == "401"
+    made.now += limits.SYNCML_LONGEST_WAIT
+    assert codes(Client(made, session="later").login())[0][1] == "212"
+
+
+def test_a_session_of_failures_is_over() -> None:
+    made = world()
+    client = Client(made, password="wrong")
+    for _ in range(limits.SYNCML_SESSION_FAILURES):
+        client.send(cred=client.cred())
+    (entry,) = made.server._by_token.values()
+    assert entry.session.over
+
+
+def test_cred_in_commands() -> None:
+    made = world()
+    client = Client(made)
+    good = auth.credentials(auth.BASIC, Protocol.V1_2, "alice", "secret", b"")
+    bad = auth.credentials(auth.BASIC, Protocol.V1_2, "alice", "wrong", b"")
+    wanted = alert(201, "contacts", None, "c1")
+    reply = client.send(msgspec.structs.replace(wanted, cred=bad), msgspec.structs.replace(wanted, cred=good))
+    assert [code for _, code in codes(reply)] == ["212", "401", "200"]
+    adds = change("Add", "1", "B=1", cred=bad), change("Add", "2", "C=1", cred=good)
+    reply = client.send(*client.statuses(), sync("contacts", *adds, cred=good))
+    assert [code for _, code in codes(reply)] == ["200", "200", "401", "201"]
+    reply = client.send(*client.statuses(), sync("contacts", cred=bad))
+    assert [code for _, code in codes(reply)] == ["200", "401"]
+
+
+def test_another_account_cannot_enter_a_session() -> None:
+    made = world()
+    made.memory.accounts["eve"] = Account("eve", password="eve")
+    client = Client(made)
+    client.login((201, "contacts", None, "c1"))
+    client.send(*client.statuses(), sync("contacts"), final=False)
+    # Device and SessionID are known, the token is not.
+    thief = Client(made, user="eve", password="eve", msg_id=2)
+    answer = made.post(BASE, _message(thief, 3))
+    assert isinstance(answer, Refusal)
+    assert answer.status == 404
+    # The token is known, but not the device.
+    other = Client(made, device="phone-2", uri=client.uri, msg_id=2)
+    answer = made.post(client.uri, _message(other, 3))
+    assert isinstance(answer, Refusal)
+
+
+def _message(client: Client, msg_id: int) -> bytes:
+    client.msg_id = msg_id
+    return codec.encode(Message(client.header(), (sync("contacts", change("Add", "9", "X=1")),), True), client.encoding)
+
+
+def test_a_stranger_does_not_end_a_session() -> None:
+    made = world()
+    client = Client(made)
+    client.login((201, "contacts", None, "c1"))
+    Client(made, password="wrong").login()
+    reply = client.send(*client.statuses(), sync("contacts", change("Add", "1", "B=1")))
+    assert codes(reply)[-1] == ("Add", "201")
+
+
+def test_a_new_session_ends_the_old_one_of_the_device() -> None:
+    made = world()
+    old, other = Client(made), Client(made, device="phone-2")
+    old.login((201, "contacts", None, "c1"))
+    other.login((201, "contacts", None, "c1"))
+    new = Client(made, session="2")
+    new.login((201, "contacts", None, "c1"))
+    assert made.memory.opened[0].opened[0].store.log.count("close") == 1
+    answer = made.post(old.uri, old.sent_body)
+    assert isinstance(answer, Refusal)
+    assert codes(other.send(*other.statuses(), sync("contacts")))[1] == ("Sync", "200")
+
+
+def test_the_same_session_id_again() -> None:
+    """Some clients call every session 1."""
+    made = world()
+    for number in range(3):
+        client = Client(made)
+        reply = client.login((200, "contacts", f"c{number}" if number else None, f"c{number + 1}"))
+        assert [command.code for command in commands(reply) if isinstance(command, Alert)] == ["200" if number else "201"]
+        client.send(*client.statuses(), sync("contacts"))
+        assert client.send(*client.statuses()).final
+
+
+def test_too_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_SYNCML_SESSIONS", 3)
+    made = world()
+    for number in range(3):
+        Client(made, device=f"d{number}").login((201, "contacts", None, "c1"))
+    answer = made.post(BASE, _message(Client(made, device="d9"), 1))
+    assert isinstance(answer, Refusal)
+    assert answer.status == 503
+    made.now += limits.SYNCML_SESSION_TIMEOUT
+    assert codes(Client(made, device="d9").login())[0][1] == "212"
+    assert len(made.server) == 1
+
+
+def test_strangers_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_SYNCML_SESSIONS", 3)
+    made = world()
+    for number in range(10):
+        Client(made, device=f"d{number}", password="wrong").login()
+    assert len(made.server) == 3
+    assert codes(Client(made, device="d10").login())[0][1] == "212"
+
+
+def test_sessions_of_one_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_SYNCML_ACCOUNT_SESSIONS", 2)
+    made = world()
+    clients = [Client(made, device=f"d{number}") for number in range(4)]
+    for client in clients:
+        client.login((201, "contacts", None, "c1"))
+    assert len(made.server) == 2
+    assert isinstance(made.post(clients[0].uri, clients[0].sent_body), Refusal)
+
+
+def test_what_is_remembered_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_SYNCML_FAILURE_PLACES", 5)
+    attempts, challenges = Attempts(), Challenges()
+    for number in range(20):
+        attempts.failed((f"device {number}",), 1.0)
+        challenges.give("alice", f"d{number}", b"n")
+    assert len(attempts._places) == len(challenges._nonces) == 5
+    assert challenges.get("alice", "d19") == b"n"
+
+
+def test_secrets_do_not_show() -> None:
+    presented = auth.read_credentials(auth.credentials(auth.BASIC, Protocol.V1_2, "alice", "secret", b""))
+    assert "secret" not in f"{presented!r}{Account('alice', password='secret')!r}"
+    assert base64.b64encode(b"alice:secret").decode() not in repr(auth.credentials(auth.BASIC, Protocol.V1_2, "alice", "secret", b""))
+
+
+def test_fact_sheet_digests() -> None:
+    assert auth.md5_for(Protocol.V1_2, "Bruce2", "OhBehave", b"Nonce") == "Zz6EivR3yeaaENcRN6lpAQ=="
+    assert auth.md5_for(Protocol.V1_1, "alice", "secret", b"") == "lOnT4YjHnGPOubN9TXInoQ=="
+    assert auth.basic("Bruce2", "OhBehave") == "QnJ1Y2UyOk9oQmVoYXZl"
+    raw = auth.read_credentials(Cred(data=base64.b64decode("Zz6EivR3yeaaENcRN6lpAQ=="), meta=Meta(type=auth.MD5, format="bin")))
+    assert raw is not None
+    assert raw.digest is not None
+    assert auth.same("Zz6EivR3yeaaENcRN6lpAQ==", raw.digest)
+
+
+def test_one_message_sent_by_several_threads_at_once() -> None:
+    made = world()
+    made.server = Server(made.setup, made.memory, made.memory, made.devices, threading.Lock)
+    client = Client(made)
+    client.login((201, "contacts", None, "c1"))
+    body = _message(client, 2)
+    begin = threading.Barrier(6)
+    answers: list[object] = []
+
+    def post() -> None:
+        begin.wait(10)
+        answers.append(made.post(client.uri, body))
+
+    threads = [threading.Thread(target=post) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(answers) == 6
+    assert all(isinstance(answer, Reply) and answer == answers[0] for answer in answers)
+    assert made.stores["contacts"].log.count("take 1") == 1

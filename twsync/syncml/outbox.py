@@ -1,0 +1,135 @@
+"""One message while it is filled: Statuses first, then commands, no more than the other side can take (fact sheet sections 3.5 and 8).
+
+What fits is decided by the encoded size of each command, which the codec measures. A command that does not fit is left for the next
+message by the caller. An empty message takes one command (not a change, which can be cut) whatever its size: else a device that names a
+tiny MaxMsgSize could stop a session, and what it does with a message too large for it is its own affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from twsync import limits
+from twsync.syncml.document import Change, Command, Header, Message, Status, Sync
+
+C = TypeVar("C", bound=Command)
+
+#: Measures a command: bytes it takes in the encoding of the session.
+Measure = Callable[[Command], int]
+
+
+class Outbox:
+    """One message to be sent.
+
+    :param header: with the final MsgID.
+    :param limit: bytes that the other side takes (its MaxMsgSize), or what we never exceed.
+    :param overhead: bytes of the message without any command.
+    :param measure: see `Measure`.
+    """
+
+    def __init__(self, header: Header, limit: int, overhead: int, measure: Measure) -> None:
+        self.header = header
+        self._measure = measure
+        self.capacity = limit - overhead - limits.SYNCML_MESSAGE_MARGIN
+        "Bytes for commands in all."
+        self._room = self.capacity
+        self._commands: list[Command] = []
+        self._next = 1
+        self._open: Sync | None = None
+        self._changes: list[Change] = []
+
+    @property
+    def room(self) -> int:
+        """Bytes that are left; can be negative."""
+        return self._room
+
+    def measure(self, command: Command) -> int:
+        """Bytes that a command would take."""
+        return self._measure(command)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether no more room can be had in a message: nothing but Statuses, and a Sync without changes, stands in it."""
+        return not self._changes and all(isinstance(command, Status) for command in self._commands)
+
+    @property
+    def bare(self) -> bool:
+        """Whether the next message will have no more room than this one: it is fresh, and answers but a header and an Alert 222."""
+        return self.fresh and len(self._commands) <= 2
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether a Sync is open."""
+        return self._open is not None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has been written but the Status of the header."""
+        return self._open is None and all(isinstance(command, Status) and command.cmd_ref == "0" for command in self._commands)
+
+    @property
+    def only_statuses(self) -> bool:
+        """Whether no command stands in it but Statuses: then a message that is not final needs an Alert 222."""
+        return self._open is None and all(isinstance(command, Status) for command in self._commands)
+
+    def add(self, command: C, forced: bool = False) -> C | None:
+        """Write a command, with the next CmdID.
+
+        :param forced: it needs no room: it is small, and the margin is for such.
+        :returns: as written, or None (and nothing is changed): it does not fit.
+        :raises RuntimeError: a Sync is open; a mistake of the caller.
+        """
+        if self._open is not None:
+            raise RuntimeError("a Sync is open")
+        numbered = self._fit(command, forced or self.empty)
+        if numbered is not None:
+            self._commands.append(numbered)
+        return numbered
+
+    def open_sync(self, sync: Sync) -> Sync | None:
+        """Begin a Sync (without commands); `add_change` writes into it until `close_sync`.
+
+        :returns: as written, or None: it does not fit.
+        :raises RuntimeError: one is open already.
+        """
+        if self._open is not None:
+            raise RuntimeError("a Sync is open")
+        numbered = self._fit(sync, self.empty)
+        if numbered is not None:
+            self._open = numbered
+        return numbered
+
+    def add_change(self, change: Change, forced: bool = False) -> Change | None:
+        """Write a change into the open Sync, if it fits; as `add`, but a message is made too large for it only if `forced`.
+
+        :raises RuntimeError: no Sync is open.
+        """
+        if self._open is None:
+            raise RuntimeError("no Sync is open")
+        numbered = self._fit(change, forced)
+        if numbered is not None:
+            self._changes.append(numbered)
+        return numbered
+
+    def close_sync(self) -> None:
+        """End the open Sync."""
+        if self._open is not None:
+            self._commands.append(msgspec.structs.replace(self._open, commands=tuple(self._changes)))
+            self._open, self._changes = None, []
+
+    def message(self, final: bool) -> Message:
+        """The finished message."""
+        self.close_sync()
+        return Message(header=self.header, body=tuple(self._commands), final=final)
+
+    def _fit(self, command: C, alone: bool) -> C | None:
+        numbered: C = msgspec.structs.replace(command, cmd_id=str(self._next))
+        size = self._measure(numbered)
+        if (size > self._room or self._next > limits.MAX_SYNCML_COMMANDS // 2) and not alone:
+            return None
+        self._room -= size
+        self._next += 1
+        return numbered

@@ -1,0 +1,39 @@
+"""The texts and numbers of single elements, as real devices write them."""
+
+from __future__ import annotations
+
+from twsync import limits
+from twsync.errors import FormatError
+from twsync.wbxml import Element
+
+
+def text(element: Element) -> str:
+    """The text as it stands: names of items are compared exactly. Octets that are no UTF-8 are taken as ISO-8859-1.
+
+    :raises FormatError: longer than `limits.MAX_SYNCML_TEXT`.
+    """
+    content = element.text
+    if isinstance(content, bytes):
+        content = content.decode("latin-1")
+    if len(content) > limits.MAX_SYNCML_TEXT:
+        raise FormatError(f"a {element.name[:40]} of more than {limits.MAX_SYNCML_TEXT} characters")
+    return content
+
+
+def word(element: Element) -> str:
+    """The text without blanks and NULs around it: numbers, codes, names of commands and types.
+
+    :raises FormatError: as `text`.
+    """
+    return text(element).strip(" \t\r\n\0")
+
+
+def number(element: Element) -> int | None:
+    """A number with blanks or leading zeros; None for what is none (all that have numbers are advice, such as Size).
+
+    :raises FormatError: as `text`.
+    """
+    digits = word(element)
+    if not digits.isascii() or not digits.isdigit() or len(digits.lstrip("0")) > limits.MAX_SYNCML_DIGITS:
+        return None
+    return int(digits.lstrip("0") or "0")

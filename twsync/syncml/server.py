@@ -1,0 +1,313 @@
+"""All sessions of a SyncML server: which message belongs to which, lost replies, time limits. Without I/O.
+
+A message finds its session by the token in the address that the server named (RespURI), else by (device, SessionID). The same bytes again
+get the same reply byte for byte, as long as nothing newer was said in that session, and some minutes beyond its end.
+
+Threads: `receive` may be called by several at once. What sessions share is guarded by one lock that is held for moments; each
+session by a lock of its own, so that a message sent twice at once waits for the reply of the first. The locks come from the caller,
+because this floor has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import msgspec
+
+from twsync import limits
+from twsync.errors import FormatError, TwsyncError
+from twsync.syncml import auth, codec
+from twsync.syncml.codes import number
+from twsync.syncml.deviceinfo import OwnDevice
+from twsync.syncml.document import Header
+from twsync.syncml.ports import Accounts, Devices, Nonces
+from twsync.syncml.servergate import Gate
+from twsync.syncml.serversession import KnownPeer, Reply, ServerSession
+
+#: Makes a lock: ``threading.Lock``, or ``contextlib.nullcontext`` where there is one thread.
+LockFactory = Callable[[], AbstractContextManager[object]]
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What cannot be answered by a SyncML message: an HTTP status."""
+
+    status: int
+    "400: no SyncML message; 404: no such session (any more); 500; 503: too many sessions."
+    text: str
+
+
+class ServerSetup(msgspec.Struct, frozen=True):
+    """Settings of a server."""
+
+    own: OwnDevice
+    scheme: str = auth.MD5
+    "What clients are asked for; the other scheme is taken too."
+    empty_nonce: bool = False
+    "See `twsync.syncml.servergate.Gate`."
+
+
+class _Entry:
+    """A session with what the registry knows of it."""
+
+    def __init__(self, session: ServerSession, token: str, key: tuple[str, str, str], lock: AbstractContextManager[object]) -> None:
+        self.session = session
+        self.token = token
+        self.key = key
+        self.lock = lock
+        self.used = 0.0
+        self.ended: float | None = None
+        self.last: tuple[bytes, Reply] | None = None
+        self.working = 0
+        self.at_work: bytes | None = None
+        "Digest of the message that is being dealt with."
+        self.told: Reply | None = None
+        "What was said meanwhile."
+        self.token_used = False
+        self.superseded: list[_Entry] = []
+
+
+class Server:
+    """See the module.
+
+    :param accounts: whom it knows.
+    :param nonces: of finished sessions.
+    :param devices: device information of clients.
+    :param lock: see `LockFactory`.
+    """
+
+    def __init__(self, setup: ServerSetup, accounts: Accounts, nonces: Nonces, devices: Devices, lock: LockFactory) -> None:
+        self._setup = setup
+        self._accounts = accounts
+        self._devices = devices
+        self._gate = Gate(accounts, nonces, devices, scheme=setup.scheme, empty_nonce=setup.empty_nonce)
+        self._new_lock = lock
+        self._lock = lock()
+        self._by_token: dict[str, _Entry] = {}
+        self._by_key: dict[tuple[str, str, str], _Entry] = {}
+
+    def __len__(self) -> int:
+        """Sessions that are kept, ended ones too."""
+        return len(self._by_token)
+
+    def receive(
+        self,
+        token: str | None,
+        body: bytes,
+        content_type: str | None,
+        now: float,
+        random: Callable[[int], bytes],
+        resp_uri: Callable[[str], str] | None = None,
+        peer: KnownPeer | None = None,
+    ) -> Reply | Refusal:
+        """Answer one message.
+
+        :param token: what the address of the request holds of a RespURI; None: it is the address for new sessions.
+        :param now: seconds since 1970.
+        :param random: gives as many random bytes as asked for.
+        :param resp_uri: makes the absolute address for a token; None: none is told, and (device, SessionID) has to do.
+        :param peer: a twsync host that is proved already.
+        """
+        self.expire(now)
+        try:
+            decoded = codec.decode(body, content_type)
+        except FormatError as error:
+            return Refusal(400, error.message)
+        entry = self._find(token, decoded.message.header, body, now, random, resp_uri, peer)
+        if isinstance(entry, Refusal):
+            return entry
+        try:
+            with entry.lock:
+                reply = self._answer(entry, body, decoded, now, random)
+        finally:
+            with self._lock:
+                entry.working -= 1
+                old, entry.superseded = entry.superseded, []
+        # Not while the own lock is held: of two new sessions of one device each would wait for the other.
+        for other in old:
+            with other.lock:
+                other.session.close()
+        return reply
+
+    def busy(self, token: str | None, body: bytes, content_type: str | None, peer: KnownPeer | None = None) -> Reply | None:
+        """What to say to a message that `receive` has been dealing with for so long that the client could give up; then `receive` gives
+        the same. What is owed to the message comes with the reply to the next one.
+
+        :returns: None: it is not at work (any more), or the client was not let in yet.
+        """
+        try:
+            decoded = codec.decode(body, content_type)
+        except FormatError:
+            return None
+        header = decoded.message.header
+        with self._lock:
+            entry = self._by_token.get(token) if token else self._by_key.get(_key(header, peer))
+            if entry is None or entry.at_work != _digest(body):
+                return None
+            entry.told = entry.told or entry.session.busy(header, decoded.encoding)
+            return entry.told
+
+    def expire(self, now: float) -> None:
+        """Give up sessions that were silent for too long, and forget those that ended a while ago."""
+        with self._lock:
+            old = [entry for entry in self._by_token.values() if not entry.working and _expired(entry, now)]
+            for entry in old:
+                self._forget(entry)
+        for entry in old:
+            entry.session.close()
+
+    def close(self) -> None:
+        """Give up all sessions."""
+        with self._lock:
+            entries = list(self._by_token.values())
+            for entry in entries:
+                self._forget(entry)
+        for entry in entries:
+            with entry.lock:
+                entry.session.close()
+
+    def _answer(self, entry: _Entry, body: bytes, decoded: codec.Decoded, now: float, random: Callable[[int], bytes]) -> Reply | Refusal:
+        digest = _digest(body)
+        if entry.last is not None and entry.last[0] == digest:
+            entry.used = now
+            return entry.last[1]
+        stranger = entry.session.account is None
+        with self._lock:
+            entry.at_work, entry.told = digest, None
+        try:
+            refused = entry.session.deal_with(decoded.message, decoded.encoding, now, random(limits.NONCE_BYTES))
+            with self._lock:
+                entry.at_work = None
+            reply = entry.told or refused or entry.session.reply()
+        except TwsyncError as error:
+            # Nothing of a message raises; a store that fails where no datastore is meant (accounts, devices) does.
+            entry.session.close()
+            entry.ended = now
+            return Refusal(500, error.message)
+        finally:
+            with self._lock:
+                entry.at_work = None
+        entry.last, entry.used = (digest, reply), now
+        entry.ended = (entry.ended or now) if entry.session.over else None
+        if stranger and entry.session.account is not None:
+            self._supersede(entry)
+        return reply
+
+    def _find(
+        self,
+        token: str | None,
+        header: Header,
+        body: bytes,
+        now: float,
+        random: Callable[[int], bytes],
+        resp_uri: Callable[[str], str] | None,
+        peer: KnownPeer | None,
+    ) -> _Entry | Refusal:
+        """The session of a message, marked as at work."""
+        key = _key(header, peer)
+        with self._lock:
+            if token:
+                known = self._by_token.get(token)
+                if known is None or known.key[:2] != key[:2]:
+                    return Refusal(404, "there is no such session; begin a new one at the server's own address")
+                known.token_used = True
+                return _at_work(known, now)
+            known = self._by_key.get(key)
+            if known is not None:
+                repeated = known.working or (known.last is not None and known.last[0] == _digest(body))
+                if repeated or (number(header.msg_id) != 1 and not known.token_used):
+                    return _at_work(known, now)
+                # Device and SessionID are no secret: whoever knows them must not get into a session that has an address of its own.
+                if number(header.msg_id) != 1:
+                    return Refusal(404, "this session goes on at the address that its first reply named")
+            begun = self._begin(key, random, resp_uri, peer)
+            return begun if isinstance(begun, Refusal) else _at_work(begun, now)
+
+    def _begin(
+        self, key: tuple[str, str, str], random: Callable[[int], bytes], resp_uri: Callable[[str], str] | None, peer: KnownPeer | None
+    ) -> _Entry | Refusal:
+        if len(self._by_token) >= limits.MAX_SYNCML_SESSIONS:
+            idle = [entry for entry in self._by_token.values() if not entry.working and (entry.ended or entry.session.account is None)]
+            if not idle:
+                return Refusal(503, "too many sessions at once; try again in some minutes")
+            self._forget(min(idle, key=lambda entry: entry.used))
+        token = random(limits.TOKEN_BYTES).hex()
+        address = resp_uri(token) if resp_uri is not None else None
+        entry: _Entry
+        session = ServerSession(
+            self._setup.own, self._accounts, self._devices, self._gate, peer, address, lambda name: self._set_free(entry, name)
+        )
+        entry = _Entry(session, token, key, self._new_lock())
+        self._by_token[token] = self._by_key[key] = entry
+        return entry
+
+    def _set_free(self, entry: _Entry, name: str) -> bool:
+        """A session wants a datastore that another has: whether it was given up by those that can be, older ones of the same device (its
+        client was killed) and any that was silent for a while.
+
+        The own lock is held while those of older sessions are waited for, and never the other way round.
+        """
+        with self._lock:
+            if entry.token not in self._by_token:
+                return False
+            older = list(itertools.takewhile(lambda other: other is not entry, self._by_token.values()))
+            same = (entry.session.account, *entry.key[:2])
+            old = [
+                other
+                for other in older
+                if other.session.holds(name)
+                and (
+                    (other.session.account, *other.key[:2]) == same
+                    or (not other.working and entry.used - other.used >= limits.SYNCML_QUIET)
+                )
+            ]
+            for other in old:
+                self._forget(other)
+        for other in old:
+            with other.lock:
+                other.session.close()
+        return bool(old)
+
+    def _supersede(self, entry: _Entry) -> None:
+        """A device was let in: its older sessions are given up, and the oldest ones of an account that has too many."""
+        with self._lock:
+            own = [
+                other
+                for other in self._by_token.values()
+                if other is not entry and other.session.account == entry.session.account and other.key[0] == entry.key[0]
+            ]
+            own.sort(key=lambda other: other.used)
+            old = [other for other in own if other.key[1] == entry.key[1]]
+            rest = [other for other in own if other not in old and not other.working]
+            old += rest[: max(0, len(rest) + 1 - limits.MAX_SYNCML_ACCOUNT_SESSIONS)]
+            for other in old:
+                self._forget(other)
+            entry.superseded += old
+
+    def _forget(self, entry: _Entry) -> None:
+        self._by_token.pop(entry.token, None)
+        if self._by_key.get(entry.key) is entry:
+            del self._by_key[entry.key]
+
+
+def _key(header: Header, peer: KnownPeer | None) -> tuple[str, str, str]:
+    who = peer.device if peer is not None else ""
+    return who, header.source.uri[: limits.MAX_SYNCML_NAME], header.session_id[: limits.MAX_SYNCML_NAME]
+
+
+def _at_work(entry: _Entry, now: float) -> _Entry:
+    entry.working += 1
+    entry.used = now
+    return entry
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).digest()
+
+
+def _expired(entry: _Entry, now: float) -> bool:
+    if entry.ended is not None:
+        return now - entry.used >= limits.SYNCML_RESEND_TIME
+    return now - entry.used >= limits.SYNCML_SESSION_TIMEOUT

@@ -1,0 +1,137 @@
+"""Who is let in: the Cred of a message against the accounts (fact sheet section 7)."""
+
+from __future__ import annotations
+
+import hmac
+
+import msgspec
+
+from twsync import limits
+from twsync.syncml import auth
+from twsync.syncml.codes import StatusCode
+from twsync.syncml.document import Cred, Header, Meta
+from twsync.syncml.lockout import Attempts, Challenges
+from twsync.syncml.ports import Account, Accounts, Devices, Nonces
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What came of a header's Cred."""
+
+    code: StatusCode
+    "Of the header: 212, or 401, 406, 407."
+    account: str | None = None
+    "Who it is, if he is let in."
+    chal: Meta | None = None
+
+
+class Gate:
+    """Checks credentials for all sessions of a server.
+
+    :param scheme: what is asked for: `auth.MD5` or `auth.BASIC`. The other one is taken too.
+    :param empty_nonce: take an md5 digest made with an empty nonce from a device that never got one. SyncEvolution tries that first; but
+        such a digest can be repeated by whoever hears it, under another device id. Without, it costs one message more at first contact.
+    """
+
+    def __init__(self, accounts: Accounts, nonces: Nonces, devices: Devices, *, scheme: str = auth.MD5, empty_nonce: bool = False) -> None:
+        self._accounts = accounts
+        self._nonces = nonces
+        self._devices = devices
+        self._scheme = scheme
+        self._empty_nonce = empty_nonce
+        self._attempts = Attempts()
+        self._challenges = Challenges()
+
+    def admit(self, header: Header, now: float, nonce: bytes) -> Verdict:
+        """Check the header of a session that is not authorised yet.
+
+        :param nonce: fresh random bytes: for the next session if it is let in, else for the next attempt.
+        """
+        device = header.source.uri
+        if header.cred is None:
+            return Verdict(StatusCode.MISSING_CREDENTIALS, chal=self._challenge(header.source.name or "", device, nonce))
+        presented = auth.read_credentials(header.cred)
+        if presented is not None and presented.scheme not in (auth.BASIC, auth.MD5):
+            return Verdict(StatusCode.NOT_SUPPORTED, chal=self._challenge(header.source.name or "", device, nonce))
+        name = (presented.user if presented is not None else None) or header.source.name or ""
+        places = _places(name, device)
+        account = None
+        if presented is not None and not self._attempts.locked(places, now):
+            account = self._prove(presented, name, header)
+        if account is None:
+            self._attempts.failed(places, now)
+            return Verdict(StatusCode.WRONG_CREDENTIALS, chal=self._challenge(name, device, nonce))
+        self._attempts.succeeded(places)
+        if presented is None or presented.scheme == auth.BASIC:
+            return Verdict(StatusCode.AUTHENTICATED, account.name)
+        self._challenges.used(name, device)
+        self._challenges.used("", device)
+        self._nonces.store(account.name, device, nonce)
+        return Verdict(StatusCode.AUTHENTICATED, account.name, auth.challenge(auth.MD5, nonce))
+
+    def confirm(self, cred: Cred, header: Header, account: str, now: float) -> StatusCode | None:
+        """Check the Cred of a single command in an authorised session: it has to be that of the same account.
+
+        :returns: 401, or None: it holds.
+        """
+        presented = auth.read_credentials(cred)
+        places = _places(account, header.source.uri)
+        if presented is not None and not self._attempts.locked(places, now):
+            proved = self._prove(presented, presented.user or header.source.name or account, header)
+            if proved is not None and proved.name == account:
+                return None
+        self._attempts.failed(places, now)
+        return StatusCode.WRONG_CREDENTIALS
+
+    def _challenge(self, name: str, device: str, nonce: bytes) -> Meta:
+        if self._scheme == auth.MD5:
+            self._challenges.give(name, device, nonce)
+        return auth.challenge(self._scheme, nonce)
+
+    def _prove(self, presented: auth.Presented, name: str, header: Header) -> Account | None:
+        device = header.source.uri
+        if presented.scheme == auth.BASIC:
+            account = self._find(name)
+            return account if account is not None and _right_password(account, name, presented.password or "") else None
+        names = [name] if name else list(self._devices.owners(device))
+        for candidate in names:
+            account = self._find(candidate)
+            if account is None or presented.digest is None:
+                continue
+            for nonce in self._nonces_of(name, account.name, device):
+                expected = _digest(account, candidate, header, nonce)
+                if expected is not None and auth.same(expected, presented.digest):
+                    return account
+        return None
+
+    def _find(self, name: str) -> Account | None:
+        """An account; ``user@host`` is ``user`` if there is no other."""
+        if not name or len(name) > limits.MAX_SYNCML_NAME:
+            return None
+        account = self._accounts.account(name)
+        plain, at, _ = name.rpartition("@")
+        return self._accounts.account(plain) if account is None and at and plain else account
+
+    def _nonces_of(self, name: str, account: str, device: str) -> list[bytes]:
+        stored = self._nonces.load(account, device)
+        # A client that got its challenge before it said its name.
+        given = [self._challenges.get(known, device) for known in {name, ""}]
+        return [nonce for nonce in (*given, stored or (b"" if self._empty_nonce else None)) if nonce is not None]
+
+
+def _places(name: str, device: str) -> tuple[str, ...]:
+    return (f"account {name[: limits.MAX_SYNCML_NAME]}", f"device {device[: limits.MAX_SYNCML_NAME]}")
+
+
+def _right_password(account: Account, name: str, password: str) -> bool:
+    if account.password is not None:
+        return hmac.compare_digest(account.password.encode(), password.encode())
+    return account.digest is not None and hmac.compare_digest(account.digest, auth.user_digest(account.name, password))
+
+
+def _digest(account: Account, name: str, header: Header, nonce: bytes) -> str | None:
+    """The digest that an account's client has to send; None: its secret is not enough for it."""
+    if account.password is not None:
+        return auth.md5_for(header.protocol, name, account.password, nonce)
+    if account.digest is None or header.protocol.value == "1.0":
+        return None
+    return auth.md5(account.digest, nonce)

@@ -1,0 +1,293 @@
+"""One session, as its server sees it: a message in, a message out, without I/O.
+
+It lets the client in, has the commands carried out (`servercommands`), knows when a package is over, and writes the reply. Nothing that a
+client sends raises: what is out of order is answered with a status.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from twsync import limits
+from twsync.syncml import codec
+from twsync.syncml.codes import AlertCode, StatusCode, number
+from twsync.syncml.deviceinfo import OwnDevice
+from twsync.syncml.document import (
+    Alert,
+    Cred,
+    Encoding,
+    Header,
+    Item,
+    Location,
+    Message,
+    Meta,
+    Protocol,
+    Status,
+    Sync,
+)
+from twsync.syncml.outbox import Outbox
+from twsync.syncml.packages import Stage
+from twsync.syncml.ports import Accounts, Devices
+from twsync.syncml.references import Awaited, header_status, status
+from twsync.syncml.sending import Answer
+from twsync.syncml.servercommands import ServerCommands
+from twsync.syncml.servergate import Gate
+from twsync.syncml.serverstores import ServerStores
+
+
+class KnownPeer(msgspec.Struct, frozen=True):
+    """A twsync host that proved who it is before it sent a message: no Cred is asked for."""
+
+    device: str
+    "``user/device``."
+    account: str
+    "Its user."
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A message to send back."""
+
+    body: bytes
+    content_type: str
+
+
+class ServerSession:
+    """See the module. Not to be called by two threads at a time.
+
+    :param own: what the device information says of this host.
+    :param accounts: whom it knows, and which collections they may reach.
+    :param devices: where device information is kept.
+    :param gate: checks credentials.
+    :param peer: a twsync host; None: the client has to send credentials.
+    :param resp_uri: where the client is told to send its next messages; None: it is not told.
+    :param set_free: asked to end other sessions that have a datastore; whether it did.
+    """
+
+    def __init__(
+        self,
+        own: OwnDevice,
+        accounts: Accounts,
+        devices: Devices,
+        gate: Gate,
+        peer: KnownPeer | None,
+        resp_uri: str | None,
+        set_free: Callable[[str], bool],
+    ) -> None:
+        self._own = own
+        self._accounts = accounts
+        self._devices = devices
+        self._gate = gate
+        self._known = peer
+        self._resp_uri = resp_uri
+        self._set_free = set_free
+        self._account: str | None = None
+        self._device = ""
+        self._device_uri = ""
+        self._header: Header
+        self._failures = 0
+        self._stores: ServerStores | None = None
+        self._commands: ServerCommands | None = None
+        self._statuses: deque[Status] = deque()
+        self._awaited: Awaited[Answer] = Awaited()
+        self._sent_messages = 0
+        self._heard = 0
+        self._max_message = 0
+        self._max_object: int | None = None
+        self._client_over = False
+        self._early_final = False
+        self._now = 0.0
+        self._encoding = Encoding.XML
+        self.over = False
+        "Whether it has come to its end; it still answers what may come late."
+
+    @property
+    def account(self) -> str | None:
+        """Who the client is, once it was let in."""
+        return self._account
+
+    def holds(self, name: str) -> bool:
+        """Whether it has a datastore open. (Also while another thread is at work in it.)"""
+        return any(store.name == name and not store.closed for store in tuple(self._stores or ()))
+
+    @property
+    def results(self) -> list[tuple[str, Stage, str]]:
+        """Name, stage and reason of failure of each datastore, for logs and tests."""
+        return [(store.name, store.course.stage, store.failure) for store in self._stores or ()]
+
+    def deal_with(self, message: Message, encoding: Encoding, now: float, nonce: bytes) -> Reply | None:
+        """Deal with a message.
+
+        :param now: seconds since 1970.
+        :param nonce: `limits.NONCE_BYTES` fresh random bytes.
+        :returns: the reply to a message that is refused; None: `reply` gives it.
+        """
+        self._header, self._encoding, self._now = message.header, encoding, now
+        meta = message.header.meta
+        if meta is not None:
+            self._max_message = meta.max_msg_size or self._max_message
+            self._max_object = meta.max_obj_size or self._max_object
+        code, chal = self._enter(message.header, nonce)
+        stores, work = self._stores, self._commands
+        if stores is None or work is None or code >= StatusCode.BAD_REQUEST:
+            return self._refuse(message, code, chal)
+        if not message.header.no_resp:
+            # Before those of earlier messages that found no room.
+            self._statuses.appendleft(header_status(message.header, code, chal=chal))
+        for command in message.body:
+            what = self._awaited.answered(command) if isinstance(command, Status) else None
+            if what is not None and isinstance(command, Status):
+                what(command, number(command.code))
+        self._statuses.extend(work.carry_out(message, encoding, now, self._max_object))
+        while len(self._statuses) > limits.MAX_WAITING_STATUSES:
+            self._statuses.pop()
+        self._end_package(stores, work, message)
+        return None
+
+    def busy(self, header: Header, encoding: Encoding) -> Reply | None:
+        """The reply to a message that another thread is still dealing with: 101 and no Final, so that the client asks with Alert 222.
+
+        What is owed to the message comes with a later reply. To be called once a message, and not while `reply` is at work.
+
+        :param header: of that message.
+        :returns: None: the client was not let in yet.
+        """
+        if self._account is None:
+            return None
+        outbox = self._outbox(header, encoding, self._resp_uri)
+        outbox.add(header_status(header, StatusCode.IN_PROGRESS))
+        return _written(outbox.message(final=False), encoding)
+
+    def close(self) -> None:
+        """Give up: what was taken and mapped stays, the anchors do not move."""
+        self.over = True
+        if self._stores is not None:
+            self._stores.fail("the session was not finished")
+
+    # --- letting in ----------------------------------------------------------------------------------------------------------------
+
+    def _enter(self, header: Header, nonce: bytes) -> tuple[StatusCode, Meta | None]:
+        """The status of the header, and a challenge; from 400 on nothing of the message is dealt with."""
+        if header.foreign:
+            domain = header.foreign.upper().startswith(("DM/", "SYNCML/"))
+            return (StatusCode.PROTOCOL_NOT_SUPPORTED if domain else StatusCode.VERSION_NOT_SUPPORTED), None
+        heard = number(header.msg_id)
+        too_long = max(len(header.source.uri), len(header.session_id)) > limits.MAX_SYNCML_NAME
+        if too_long or heard <= self._heard or (self._account is not None and header.source.uri != self._device_uri):
+            return StatusCode.BAD_REQUEST, None
+        self._heard = heard
+        if self._sent_messages >= limits.MAX_SYNCML_MESSAGES:
+            self.close()
+            return StatusCode.OPERATION_CANCELLED, None
+        if self._account is not None:
+            return StatusCode.OK, None
+        if self._known is not None:
+            self._let_in(self._known.account, self._known.device, header)
+            return StatusCode.AUTHENTICATED, None
+        verdict = self._gate.admit(header, self._now, nonce)
+        if verdict.account is None:
+            self._failures += 1
+            self.over = self._failures >= limits.SYNCML_SESSION_FAILURES
+            return verdict.code, verdict.chal
+        self._let_in(verdict.account, header.source.uri, header)
+        return verdict.code, verdict.chal
+
+    def _let_in(self, account: str, device: str, header: Header) -> None:
+        self._account, self._device, self._device_uri = account, device, header.source.uri
+        twsync = self._known is not None
+        datastores = self._accounts.datastores(account, device, twsync)
+        self._stores = ServerStores(datastores, account, device, twsync, self._devices.load(account, device), self._set_free)
+        self._commands = ServerCommands(self._own, self._stores, self._devices, account, device, self._check)
+
+    def _check(self, cred: Cred, header: Header) -> StatusCode | None:
+        if self._known is not None or self._account is None:
+            return None
+        return self._gate.confirm(cred, header, self._account, self._now)
+
+    def _refuse(self, message: Message, code: StatusCode, chal: Meta | None) -> Reply:
+        """Nothing is dealt with: every command gets the status of the header, and no RespURI is given away."""
+        header = message.header
+        outbox = self._outbox(header, self._encoding, None)
+        if not header.no_resp:
+            outbox.add(header_status(header, code, chal=chal))
+            for command in message.body:
+                if not isinstance(command, Status) and outbox.add(status(header.msg_id, command, code)) is None:
+                    break
+        return _written(outbox.message(final=True), self._encoding)
+
+    # --- answering -----------------------------------------------------------------------------------------------------------------
+
+    def _end_package(self, stores: ServerStores, work: ServerCommands, message: Message) -> None:
+        """Whether the client's package is over, and what follows from it."""
+        changes = any(isinstance(command, Sync) for command in message.body)
+        over = message.final or (self._early_final and not changes)
+        if self._client_over or not over or work.suspended:
+            return
+        # Some say Final with every message; but what was told and cannot be sent (too large) will never come.
+        self._early_final = changes and stores.waits_for_changes()
+        if self._early_final:
+            return
+        self._client_over = True
+        lost, failed = stores.package_over()
+        work.report_lost(lost)
+        first = self._statuses[0] if self._statuses else None
+        if failed and first is not None and first.cmd == "SyncHdr":
+            self._statuses[0] = msgspec.structs.replace(first, code=str(int(StatusCode.SERVER_FAILURE)))
+        if self._known is None:
+            work.ask_device(message.header.protocol)
+
+    def reply(self) -> Reply:
+        """What is to be said now. After `deal_with`, unless `busy` was the reply to that message."""
+        outbox = self._outbox(self._header, self._encoding, self._resp_uri)
+        stores, work = self._stores, self._commands
+        self._resp_uri = None
+        whole = self._write_statuses(outbox)
+        if work is not None and work.suspended:
+            self.over = True
+            return _written(outbox.message(final=True), self._encoding)
+        if whole and self._client_over and stores is not None and work is not None:
+            whole = work.write(outbox, self._awaited) and stores.fill(outbox, self._awaited)
+        final = whole and self._client_over
+        if not self._client_over and outbox.only_statuses:
+            outbox.add(self._next_message(), forced=True)
+        if final:
+            self._client_over = False
+        alive = any(store.alive for store in stores or ())
+        self.over = not alive if final else self.over and not alive
+        return _written(outbox.message(final), self._encoding)
+
+    def _write_statuses(self, outbox: Outbox) -> bool:
+        while self._statuses:
+            if outbox.add(self._statuses[0]) is None:
+                return False
+            self._statuses.popleft()
+        return True
+
+    def _next_message(self) -> Alert:
+        header = self._header
+        item = Item(target=Location(uri=header.source.uri), source=Location(uri=header.target.uri))
+        return Alert(cmd_id="", code=str(int(AlertCode.NEXT_MESSAGE)), items=(item,))
+
+    def _outbox(self, header: Header, encoding: Encoding, resp_uri: str | None) -> Outbox:
+        """An empty message in answer to the one with `header`."""
+        self._sent_messages += 1
+        own_limit = limits.SYNCML_TWSYNC_MESSAGE if self._known is not None else limits.SYNCML_MESSAGE
+        size = None if header.protocol is Protocol.V1_0 else limits.MAX_OBJECT
+        answer = Header(
+            protocol=header.protocol,
+            session_id=header.session_id[: limits.MAX_SYNCML_NAME],
+            msg_id=str(self._sent_messages),
+            target=Location(uri=header.source.uri, name=header.source.name),
+            source=Location(uri=header.target.uri),
+            resp_uri=resp_uri,
+            meta=Meta(max_msg_size=own_limit, max_obj_size=size),
+        )
+        limit = max(min(self._max_message or limits.SYNCML_UNSAID_MESSAGE, own_limit), limits.SYNCML_LEAST_MESSAGE)
+        overhead = len(codec.encode(Message(header=answer, final=True), encoding))
+        return Outbox(answer, limit, overhead, lambda command: codec.size(command, encoding, header.protocol))
+
+
+def _written(message: Message, encoding: Encoding) -> Reply:
+    return Reply(codec.encode(message, encoding), encoding.value)
