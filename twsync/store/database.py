@@ -22,7 +22,7 @@ from twsync.errors import StoreError
 #: "twsj": marks the file as a journal of twsync.
 APPLICATION = 0x7477736A
 #: Version of the schema that this code reads and writes.
-VERSION = 1
+VERSION = 2
 
 Value = str | bytes | int | float | None
 Values = Sequence[Value]
@@ -69,6 +69,8 @@ class Database:
         if read_only:
             if not found:
                 raise StoreError(f"The journal {self.path} is still empty; synchronise first.", "journal-missing")
+            if found < VERSION:
+                raise StoreError(f"{self.path} was written by an older twsync: start the daemon once, it upgrades it.", "journal-older")
             return
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -80,10 +82,24 @@ class Database:
         if found == 0:
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise self._damaged("is not a journal of twsync")
-            script = resources.files("twsync.store").joinpath("schema", "journal.sql").read_text("utf-8")
-            connection.executescript(f"BEGIN IMMEDIATE;{script};PRAGMA application_id={APPLICATION};PRAGMA user_version={VERSION};COMMIT;")
-        elif (report := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            self._run("journal.sql", VERSION)
+            return
+        if (report := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise self._damaged(f"is damaged ({str(report).splitlines()[-1]})")
+        for version in range(found + 1, VERSION + 1):
+            self._run(f"journal-{version}.sql", version)
+
+    def _run(self, name: str, version: int) -> None:
+        """One script of the schema, all or nothing."""
+        script = resources.files("twsync.store").joinpath("schema", name).read_text("utf-8")
+        try:
+            self._connection.executescript(
+                f"BEGIN IMMEDIATE;{script};PRAGMA application_id={APPLICATION};PRAGMA user_version={version};COMMIT;"
+            )
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     def close(self) -> None:
         """Close the connection."""

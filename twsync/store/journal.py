@@ -21,6 +21,9 @@ from twsync.store.trust import Trust
 if TYPE_CHECKING:
     from twsync.store.scan import ScanResult
 
+#: Tables with rows of one collection, by its number.
+_TABLES = ("item", "intent", "deferred", "anchor", "syncml_partner", "record_past", "record_session", "record_text")
+
 
 class Journal:
     """``DIR/state/journal.db``. Thread-safe. One process writes (see `twsync.store.lock`), others may read."""
@@ -61,6 +64,11 @@ class Journal:
             found = self._database.row(sql, (name,))
         return CollectionJournal(self._database, name, found[0], int.from_bytes(found[1], "big"), self.conflicts)
 
+    @property
+    def database(self) -> Database:
+        """The file, for tables that other modules keep in it."""
+        return self._database
+
     def collections(self) -> list[str]:
         """Names of all collections that have a journal, sorted."""
         return [name for (name,) in self._database.rows("SELECT name FROM collection ORDER BY name")]
@@ -70,7 +78,7 @@ class Journal:
         with self._database.transaction(durable=True):
             found = self._database.row("SELECT id FROM collection WHERE name = ?", (name,))
             if found is not None:
-                for table in ("item", "intent", "deferred", "anchor"):
+                for table in _TABLES:
                     self._database.execute(f"DELETE FROM {table} WHERE collection = ?", found)
                 self._database.execute("DELETE FROM collection WHERE id = ?", found)
             self._database.execute("DELETE FROM conflict WHERE collection = ?", (name,))

@@ -1,0 +1,161 @@
+"""A folder of records in vdir layout: one file an item, all at the top; what is no record is left alone.
+
+See https://vdirsyncer.pimutils.org/en/stable/vdir.html. Files whose name does not end as the family's do, folders, links and hidden files
+are none of ours; a file that has the right name and is no valid record is reported, and neither sent nor touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+from twsync import limits, records
+from twsync.errors import FormatError, PathError
+from twsync.reconcile.model import Kind
+from twsync.records import Family
+from twsync.store.ignore import Ignore
+from twsync.store.paths import Gate, validate_key
+from twsync.store.recordjournal import RecordJournal
+from twsync.store.recordtexts import Text
+from twsync.store.rows import Row
+from twsync.store.scan import ScanResult, scan
+
+INVALID = "invalid-record"
+CHANGING = "changing"
+
+
+class RecordNames(Ignore):
+    """What may be a record: a file at the top with the family's suffix, not hidden."""
+
+    def __init__(self, family: Family) -> None:
+        super().__init__()
+        self._suffix = records.suffix(family).encode()
+        self._usual = re.compile(rb"[A-Za-z0-9_@][A-Za-z0-9_@ .+-]*" + re.escape(self._suffix)).fullmatch
+
+    @property
+    def trivial(self) -> bool:
+        """Each name is looked at."""
+        return False
+
+    def matches(self, key: bytes, directory: bool = False) -> bool:
+        """Whether the key is left out."""
+        if not directory and self._usual(key):
+            return False
+        if directory or not key.endswith(self._suffix) or b"/" in key or key.startswith(b"."):
+            return True
+        try:
+            # A name travels as text, in XML too.
+            return not key.decode().isprintable()
+        except UnicodeDecodeError:
+            return True
+
+
+class RecordFolder:
+    """The files of one record collection."""
+
+    def __init__(self, gate: Gate, journal: RecordJournal, family: Family, device: str) -> None:
+        """For one collection.
+
+        :param device: name of this device, for the rows.
+        """
+        self.gate = gate
+        self.journal = journal
+        self.family = family
+        self.device = device
+        self._names = RecordNames(family)
+
+    def look(self, now_ns: int, only: list[bytes] | None = None) -> ScanResult:
+        """Find local changes; see `scan`."""
+        return scan(self.gate, self.journal, self._names, now_ns=now_ns, device=self.device, only=only)
+
+    def learn(self, found: ScanResult) -> list[tuple[bytes, str]]:
+        """Write what `look` found into the journal.
+
+        :returns: keys that were left out, with a reason: those of the scan, and `INVALID`, `CHANGING`.
+        """
+        skipped = list(found.skipped)
+        changes: list[Row] = []
+        texts: list[Text] = []
+        for row in found.changes:
+            if not row.item.live:
+                changes.append(row)
+                continue
+            if row.item.kind is not Kind.FILE:
+                skipped.append((row.key, INVALID))
+                continue
+            try:
+                text = self.read(row.key)
+            except FormatError:
+                skipped.append((row.key, INVALID))
+                continue
+            if text is None or text.content != row.item.content:
+                skipped.append((row.key, CHANGING))
+                continue
+            texts.append(text)
+            changes.append(row)
+        self.journal.learn(ScanResult(changes, found.refreshed, skipped, found.found, found.known), texts)
+        return skipped
+
+    def adopt(self) -> None:
+        """Texts of rows that were written before this collection held records."""
+        if self.journal.texts or not self.journal.known:
+            return
+        texts = []
+        for row in self.journal.under(b""):
+            if row.item.kind is Kind.FILE and not self._names.matches(row.key):
+                try:
+                    text = self.read(row.key)
+                except FormatError:
+                    continue
+                if text is not None and text.content == row.item.content:
+                    texts.append(text)
+        with self.journal.database.transaction():
+            self.journal.texts.put(texts)
+
+    def read(self, key: bytes) -> Text | None:
+        """The record in a file; None if it cannot be read.
+
+        :raises FormatError: it is no record.
+        """
+        try:
+            fd = self.gate.open_read(key)
+        except (OSError, PathError):
+            return None
+        with open(fd, "rb") as file:
+            data = file.read(limits.MAX_RECORD * 4 + 1)
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            raise FormatError("A record is not UTF-8 text.") from error
+        return Text.of(self.family, text)
+
+    def free(self, wanted: str, taken: Callable[[bytes], bool]) -> bytes | None:
+        """The key of this name if a record may be put there: it is valid, nothing stands there, and it is not taken.
+
+        :param taken: whether a key means something already to the one who asks.
+        """
+        try:
+            key = os.fsencode(wanted)
+            validate_key(key)
+        except (PathError, UnicodeEncodeError):
+            return None
+        if self._names.matches(key) or taken(key):
+            return None
+        row = self.journal.get(key)
+        if row is not None and row.item.live:
+            return None
+        return key if self.gate.lstat(key) is None else None
+
+    def name(self, text: Text, taken: Callable[[bytes], bool], wanted: str = "") -> bytes:
+        """A free key for a new record: the wanted one, or one made from its UID or content; see `free`."""
+        found = self.free(wanted, taken) if wanted else None
+        if found is not None:
+            return found
+        made = records.name_for(self.family, text.text)
+        suffix = records.suffix(self.family)
+        stem, number = made.removesuffix(suffix), 1
+        while (key := self.free(made, taken)) is None:
+            number += 1
+            made = f"{stem}-{number}{suffix}"
+        return key

@@ -1,0 +1,119 @@
+"""The journal of a record collection: each transaction that writes rows also writes texts, history, and what a partner holds by them.
+
+So a session that dies at any point leaves a journal in which the three say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from twsync.store.conflicts import Conflicts
+from twsync.store.database import Database
+from twsync.store.intents import Intent
+from twsync.store.journal import CollectionJournal, Journal
+from twsync.store.packing import pack_version, signed
+from twsync.store.recordhistory import RecordHistory
+from twsync.store.recordtexts import Text, Texts
+from twsync.store.rows import Row
+from twsync.store.scan import ScanResult
+from twsync.store.syncmlmap import Held, Maps
+
+
+class Batch(msgspec.Struct):
+    """What goes with a batch of the Applier."""
+
+    session: str
+    now_ns: int
+    texts: list[Text] = msgspec.field(default_factory=list)
+    maps: Maps | None = None
+    reserved: list[Held] = msgspec.field(default_factory=list)
+    "Written before the first change, so that a name of the other side leads to the same key after a crash."
+    held: dict[bytes, Held] = msgspec.field(default_factory=dict)
+    "By the key of the row with which it is written."
+    dropped: dict[bytes, bytes] = msgspec.field(default_factory=dict)
+    "Keys that the partner does not hold any more, by the key of the row with which that is written."
+
+
+class RecordJournal(CollectionJournal):
+    """Rows of one record collection, with texts and history."""
+
+    def __init__(self, database: Database, name: str, number: int, replica: int, conflicts: Conflicts) -> None:
+        super().__init__(database, name, number, replica, conflicts)
+        self.database = database
+        self.number = number
+        self.texts = Texts(database, number)
+        self.history = RecordHistory(database, number)
+        self._batch: Batch | None = None
+
+    @classmethod
+    def of(cls, journal: Journal, name: str, *, create: bool = True) -> RecordJournal:
+        """The journal of a collection; see `Journal.collection`."""
+        plain = journal.collection(name, create=create)
+        return cls(journal.database, name, plain._number, plain.replica, plain.conflicts)
+
+    @contextmanager
+    def batch(self, batch: Batch) -> Iterator[None]:
+        """What the next `begin_batch` and `end_batch` write beside the rows."""
+        self._batch = batch
+        try:
+            yield
+        finally:
+            self._batch = None
+
+    def learn(self, result: ScanResult, texts: Iterable[Text]) -> int:
+        """As `record`, with the texts of the live rows of `result.changes`."""
+        with self._database.transaction():
+            self.texts.put(texts)
+            known = self.get_many(row.key for row in result.changes)
+            # A row that changed since the scan looked at it stays.
+            written = [row for row in result.changes if row.seq == (known[row.key].seq if row.key in known else 0)]
+            self._replaced(written, known)
+            return self.record(result)
+
+    def begin_batch(self, intents: Iterable[Intent], owed: Iterable[tuple[bytes, int, int]]) -> None:
+        """As its parent; texts and reserved names too."""
+        with self._database.transaction():
+            super().begin_batch(intents, owed)
+            if self._batch is not None:
+                self.texts.put(self._batch.texts)
+                self.history.began(self._batch.session, self.seq, self._batch.now_ns)
+                if self._batch.maps is not None:
+                    self._batch.maps.put(self._batch.reserved)
+
+    def end_batch(self, rows: Iterable[Row], owed: Iterable[tuple[bytes, int, int]]) -> int:
+        """As its parent; the history of the rows and what the partner holds by them too.
+
+        Without a batch (`recover`): a row that was taken from a partner as it is, that partner holds.
+        """
+        rows = list(rows)
+        with self._database.transaction():
+            self._replaced(rows, self.get_many(row.key for row in rows))
+            seq = super().end_batch(rows, owed)
+            batch = self._batch
+            if batch is None:
+                self._database.execute_many(
+                    """UPDATE syncml_map SET held = 1, base = ?, version = ? WHERE key = ?
+                       AND partner IN (SELECT n FROM syncml_partner WHERE collection = ? AND replica = ?)""",
+                    [
+                        (row.item.content, pack_version(row.item.version), row.key, self._number, signed(row.partner))
+                        for row in rows
+                        if row.partner and row.item.live
+                    ],
+                )
+            elif batch.maps is not None:
+                batch.maps.drop([batch.dropped[row.key] for row in rows if row.key in batch.dropped])
+                batch.maps.put([batch.held[row.key] for row in rows if row.key in batch.held])
+            return seq
+
+    def _replaced(self, rows: Iterable[Row], known: dict[bytes, Row]) -> None:
+        old = [(row.key, known.get(row.key)) for row in rows]
+        changed = [
+            (row.key, before)
+            for row, (_, before) in zip(rows, old, strict=True)
+            if row.item.content != (before.item.content if before is not None else b"")
+        ]
+        if changed:
+            self.history.replaced(self.seq + 1, changed)

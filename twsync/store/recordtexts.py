@@ -1,0 +1,127 @@
+"""The texts of a collection's records, by content: bases of merges, and what `restore` brings back.
+
+A text is kept as long as a row, the history or a partner's base names its content. What may have lost its last name is marked `loose`, by
+triggers of the schema and when it is written; a session's end looks at the loose ones only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+import zstandard
+from blake3 import blake3
+
+from twsync import limits, records
+from twsync.errors import FormatError, StoreError
+from twsync.reconcile.recordmatch import Likeness
+from twsync.records import Family, Identity
+from twsync.store.database import Database
+
+_LIKENESS = "i.key, t.uid, t.digest, t.likeness"
+_LIVE = f"SELECT {_LIKENESS} FROM item i JOIN record_text t ON t.collection = i.collection AND t.content = i.content"
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A valid record in its stored form."""
+
+    content: bytes
+    "BLAKE3 of its bytes."
+    text: str
+    identity: Identity
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes."""
+        return self.text.encode()
+
+    @classmethod
+    def of(cls, family: Family, text: str) -> Text:
+        """Check a text and look what identifies it.
+
+        :raises FormatError: it is no record of this family, or too large.
+        """
+        if len(text) > limits.MAX_RECORD:
+            raise FormatError(f"A record is larger than {limits.MAX_RECORD} characters.")
+        try:
+            data = text.encode()
+        except UnicodeEncodeError as error:
+            raise FormatError("A record holds what is no character.") from error
+        records.check(family, text)
+        return cls(blake3(data).digest(), text, records.fingerprint(family, text))
+
+
+class Texts:
+    """The record_text table, for one collection."""
+
+    def __init__(self, database: Database, collection: int) -> None:
+        self._database = database
+        self._collection = collection
+        self._compress = zstandard.ZstdCompressor(level=3, write_content_size=True).compress
+        self._decompress = zstandard.ZstdDecompressor().decompress
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return self._database.row("SELECT 1 FROM record_text WHERE collection = ? LIMIT 1", (self._collection,)) is not None
+
+    def get(self, content: bytes) -> Text | None:
+        """One text."""
+        found = self._database.row(
+            "SELECT text, uid, digest, likeness FROM record_text WHERE collection = ? AND content = ?", (self._collection, content)
+        )
+        if found is None:
+            return None
+        try:
+            text = self._decompress(found[0], max_output_size=limits.MAX_RECORD * 4).decode()
+        except (zstandard.ZstdError, UnicodeDecodeError) as error:
+            raise StoreError(f"The journal {self._database.path} is damaged: a record's text cannot be read.", "journal-damaged") from error
+        return Text(content, text, Identity(found[1], found[2], _keys(found[3])))
+
+    def put(self, texts: Iterable[Text]) -> None:
+        """Keep texts; those that are kept already stay."""
+        self._database.execute_many(
+            "INSERT OR IGNORE INTO record_text (collection, content, text, uid, digest, likeness) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    self._collection,
+                    text.content,
+                    self._compress(text.data),
+                    text.identity.uid,
+                    text.identity.digest,
+                    msgspec.msgpack.encode(sorted(text.identity.keys)),
+                )
+                for text in texts
+            ],
+        )
+
+    def likenesses(self) -> list[Likeness]:
+        """All live records."""
+        return self._likenesses("", ())
+
+    def twins(self, identity: Identity) -> list[Likeness]:
+        """Live records with the same UID or the same content."""
+        found = self._likenesses("AND t.digest = ?", (identity.digest,))
+        if identity.uid:
+            found += self._likenesses("AND t.uid = ?", (identity.uid,))
+        return found
+
+    def _likenesses(self, condition: str, values: tuple[str | bytes, ...]) -> list[Likeness]:
+        found = self._database.rows(f"{_LIVE} WHERE i.collection = ? AND i.kind = 1 {condition}", (self._collection, *values))
+        return [Likeness(key, uid, digest, _keys(keys)) for key, uid, digest, keys in found]
+
+    def sweep(self) -> None:
+        """Drop what nothing names any more. In a transaction."""
+        loose = "collection = ?1 AND loose = 1"
+        self._database.execute(
+            f"""DELETE FROM record_text WHERE {loose}
+                AND NOT EXISTS (SELECT 1 FROM item i WHERE i.content = record_text.content AND i.kind = 1 AND i.collection = ?1)
+                AND NOT EXISTS (SELECT 1 FROM record_past p WHERE p.content = record_text.content AND p.collection = ?1)
+                AND NOT EXISTS (SELECT 1 FROM syncml_map m JOIN syncml_partner p ON p.n = m.partner
+                                WHERE m.base = record_text.content AND p.collection = ?1)""",
+            (self._collection,),
+        )
+        self._database.execute(f"UPDATE record_text SET loose = 0 WHERE {loose}", (self._collection,))
+
+
+def _keys(data: bytes) -> frozenset[str]:
+    return frozenset(msgspec.msgpack.decode(data, type=list[str]))

@@ -1,0 +1,182 @@
+"""What the other side has to be told, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from twsync import limits
+from twsync.errors import FormatError
+from twsync.reconcile import safety
+from twsync.reconcile.model import Kind
+from twsync.store.syncmlmap import Candidate, Held
+from twsync.store.syncmlsession import RecordSession, name_of
+from twsync.syncml.datastore import Action, Outgoing
+
+#: Statuses with which a change is done: it was carried out, was there already, or lost a conflict, whose winner the server sends.
+_ALSO_DONE = frozenset({304, 418, 419})
+#: Of the 2xx, those that do not say that it was done: accepted for later, a chunk, cancelled, not executed.
+_UNDECIDED = frozenset({202, 213, 214, 215})
+#: The item is not there (any more).
+_UNKNOWN = frozenset({404, 410})
+
+
+class Giving:
+    """The own changes of one session."""
+
+    def __init__(self, session: RecordSession) -> None:
+        self._session = session
+        self._candidates: list[Candidate] | None = None
+        self._given: dict[bytes, Candidate] = {}
+
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._out())
+
+    def changes(self) -> Iterator[Outgoing]:
+        """Each once, some at a time: names that are set aside are written before the first of them leaves."""
+        found = self._out()
+        for start in range(0, len(found), limits.RECORDS_TOGETHER):
+            yield from list(self._some(found[start : start + limits.RECORDS_TOGETHER]))
+
+    def sent(self, change: Outgoing, status: int) -> None:
+        """The other side has answered."""
+        key = change.key.encode()
+        candidate = self._given.get(key)
+        if candidate is None:
+            return
+        session, maps = self._session, self._session.maps
+        if change.action is Action.DELETE:
+            if _done(status) or status in _UNKNOWN:
+                with session.journal.database.transaction():
+                    maps.drop([key])
+                session.report.sent.deleted += 1
+            return
+        if _done(status):
+            maps.received(key, candidate.content, candidate.version, session.partner.stamp if session.compares else None)
+            if change.action is Action.ADD:
+                session.report.sent.added += 1
+            else:
+                session.report.sent.changed += 1
+        elif status in _UNKNOWN and change.action is Action.REPLACE:
+            with session.journal.database.transaction():
+                maps.drop([key])
+                maps.owe([key])
+        else:
+            session.report.skipped.append((key, f"status-{status}"))
+
+    def mapped(self, guid: str, luid: str) -> int:
+        """The client says where it stored an Add; the status."""
+        held = self._session.maps.by_guid(guid)
+        if held is None:
+            return 404
+        if held.luid == luid:
+            return 200
+        candidate = self._given.get(held.key)
+        with self._session.journal.database.transaction():
+            self._session.maps.put([replace(held, luid=luid, held=True)])
+            if candidate is not None:
+                stamp = self._session.partner.stamp if self._session.compares else None
+                self._session.maps.received(held.key, candidate.content, candidate.version, stamp)
+            else:
+                # Its row may have changed while the client's name for it was not known.
+                self._session.maps.owe([held.key])
+        return 200
+
+    # --- inside
+
+    def _out(self) -> list[Candidate]:
+        if self._candidates is None:
+            session = self._session
+            if not session.sends:
+                self._candidates = []
+            elif session.compares:
+                self._candidates = session.maps.unmet(session.partner.stamp)
+            else:
+                self._candidates = self._guarded(session.maps.out_of_step(session.partner.seq))
+            # One that it has, but whose name there is not known yet, has to wait for that name.
+            self._candidates = [one for one in self._candidates if not self._holds(one) or self._their_name(one) is not None]
+        return self._candidates
+
+    def _guarded(self, found: list[Candidate]) -> list[Candidate]:
+        """A stock device or server has no guard of its own.
+
+        :raises SessionError: `too-many-deletes`, here as client: a person is there to allow it.
+        """
+        session = self._session
+        deletes = sum(one.kind is Kind.DELETED for one in found)
+        if deletes <= limits.DELETE_GUARD_ITEMS:
+            return found
+        guard = safety.guard_deletes(
+            deletes,
+            session.journal.live_count() + deletes,
+            allowed=session.terms.allow_deletes or session.peer.twsync,
+            where=session.peer.device,
+        )
+        if guard is None:
+            return found
+        if not session.server:
+            raise guard
+        session.report.skipped += [(one.key, safety.TOO_MANY_DELETES) for one in found if one.kind is Kind.DELETED]
+        return [one for one in found if one.kind is not Kind.DELETED]
+
+    def _holds(self, candidate: Candidate) -> bool:
+        held, session = candidate.held, self._session
+        if held is None or not held.held or held.soft:
+            return False
+        return not session.compares or held.stamp == session.partner.stamp
+
+    def _their_name(self, candidate: Candidate) -> str | None:
+        """What the partner calls an item that it holds."""
+        held = candidate.held
+        if not self._session.server:
+            return name_of(candidate.key)
+        return held.luid if held is not None else None
+
+    def _some(self, found: list[Candidate]) -> Iterator[Outgoing]:
+        session = self._session
+        reserved: list[Held] = []
+        with session.journal.database.transaction():
+            for candidate in found:
+                change = self._change(candidate, reserved)
+                if change is not None:
+                    self._given[candidate.key] = candidate
+                    yield change
+            session.maps.put(reserved)
+
+    def _change(self, candidate: Candidate, reserved: list[Held]) -> Outgoing | None:
+        session, key = self._session, candidate.key
+        version = candidate.version if session.peer.twsync else b""
+        if candidate.kind is Kind.DELETED:
+            name = self._their_name(candidate)
+            return None if name is None else Outgoing(Action.DELETE, name, name_of(key), None, version)
+        name = self._their_name(candidate) if self._holds(candidate) else None
+        text = session.journal.texts.get(candidate.content)
+        if text is None:
+            session.report.skipped.append((key, "changing"))
+            return None
+        try:
+            record = session.edge.outgoing(text, version)
+        except FormatError:
+            session.report.skipped.append((key, "not-convertible"))
+            return None
+        if name is not None:
+            return Outgoing(Action.REPLACE, name, name_of(key), record)
+        if not session.server:
+            if candidate.held is None:
+                reserved.append(Held(key))
+            return Outgoing(Action.ADD, name_of(key), name_of(key), record)
+        guid = name_of(key) if session.peer.twsync else None
+        if guid is None:
+            guid = (candidate.held.guid if candidate.held is not None else None) or str(session.maps.number())
+        if candidate.held is not None and candidate.held.held:
+            # What was known before holds until the client says more.
+            reserved.append(replace(candidate.held, guid=guid, told=True))
+        else:
+            reserved.append(Held(key, guid=guid, told=True, base=candidate.content, version=candidate.version))
+        return Outgoing(Action.ADD, guid, name_of(key), record)
+
+
+def _done(status: int) -> bool:
+    return (200 <= status < 300 and status not in _UNDECIDED) or status in _ALSO_DONE
