@@ -73,8 +73,9 @@ def test_fingerprint_may_be_written_in_capitals_with_colons(twsync, tmp_path):
     assert load(tmp_path / "a" / "syncpeer.toml").server_fingerprint == "sha256:" + "ab" * 32
 
 
-def test_syncml_port_is_refused(twsync, tmp_path):
-    assert "not in this version" in twsync("init", tmp_path / "a", *SERVER, "--syncml-port", "80").err
+def test_syncml_port_is_written(twsync, tmp_path):
+    assert twsync("init", tmp_path / "a", *SERVER, "--syncml-port", "8080").code == 0
+    assert load(tmp_path / "a" / "syncpeer.toml").syncml == "tcp:8080"
 
 
 # --- collections -----------------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from twsync.errors import ConfigError
 from twsync.peer.address import device_name, host_port, parse_server
 from twsync.peer.settings import load, parse
-from twsync.reconcile.model import Policy
+from twsync.reconcile.model import Policy, RecordPolicy
 
 DEVICE = '[device]\nname = "laptop"\nserver = "sips:alice@sync.example.org:5061"\n'
 PATH = Path("/srv/host/syncpeer.toml")
@@ -56,11 +56,11 @@ def test_everything():
         (DEVICE + 'user = "bob"\n', "make them the same"),
         (DEVICE + 'server_fingerprint = "ab"\n', "64 hexadecimal"),
         (DEVICE + '[log]\nlevel = "loud"\n', "debug, info"),
-        (DEVICE + '[syncml]\nlisten = "tcp:80"\n', "not in this version"),
         (DEVICE.replace("laptop", "lap/top"), "device's name"),
         (DEVICE.replace("sips:alice@sync", "sip:alice@sync"), "by TLS"),
         (DEVICE.replace("sips:alice@sync.example.org:5061", "alice"), "sips:USER@HOST:PORT"),
-        (DEVICE + COLLECTION + 'type = "contacts"\n', "not in this version"),
+        (DEVICE + COLLECTION + 'type = "contacts"\npolicy = "keep-both"\n', "merge, duplicate, ours, theirs"),
+        (DEVICE + COLLECTION + 'type = "contacts"\nignore = ["*.bak"]\n', "Patterns to ignore are for files"),
         (DEVICE + COLLECTION + 'type = "photos"\n', "use one of files"),
         (DEVICE + COLLECTION + "live = true\n", "not in this version"),
         (DEVICE + COLLECTION + 'policy = "merge"\n', "cannot be merged"),
@@ -158,3 +158,11 @@ def test_a_device_is_named_with_or_without_its_user(tmp_path):
     for wrong in ("a b", "/x", "bob/", "", "a:b"):
         with pytest.raises(ConfigError):
             settings.full_device(wrong)
+
+
+def test_records_are_merged_unless_something_else_is_said(tmp_path):
+    """The policy that holds without one is the type's own."""
+    text = DEVICE + '[[collection]]\nname = "c"\npath = "cards"\ntype = "contacts"\n[syncml]\nlisten = "tcp:8080"\n'
+    found = parse(text, tmp_path / "syncpeer.toml")
+    assert (found.collections[0].policy, found.collections[0].records) == (RecordPolicy.MERGE, True)
+    assert found.syncml == "tcp:8080"

@@ -16,7 +16,7 @@ from lxml import etree
 
 from twsync import limits
 from twsync.errors import FormatError, SessionError
-from twsync.reconcile.model import Policy, SyncType
+from twsync.reconcile.model import Policy, RecordPolicy, SyncType
 from twsync.session.datatypes import DataType, SyncProtocol
 from twsync.session.description import Candidate, Description, check_answer, from_xml, to_xml
 
@@ -77,7 +77,7 @@ def test_the_schema_knows_the_values_of_the_model() -> None:
     """Types, policies, data types and protocols are the same words in the schema and in the code."""
     text = resources.files("twsync.session").joinpath("description.rng").read_text()
     words = set(re.findall(r"<value[^>]*>([^<]+)</value>", text))
-    assert words == {*map(str, SyncType), *map(str, Policy), *map(str, DataType), *map(str, SyncProtocol)}
+    assert words == {*map(str, SyncType), *map(str, Policy), *map(str, RecordPolicy), *map(str, DataType), *map(str, SyncProtocol)}
 
 
 def altered(reply: Description, name: str) -> Description:

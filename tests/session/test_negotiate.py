@@ -68,8 +68,17 @@ def test_a_protocol_that_does_not_fit_the_type(offer: Description) -> None:
     """Pictures do not go by SyncML, whoever speaks it; contacts do."""
     speaks_all = replace(GOOD, protocols=frozenset(SyncProtocol))
     assert answer(replace(offer, sync_protocol=SyncProtocol.SYNCML), speaks_all).code == "protocol-mismatch"
-    contacts = replace(offer, data_type=DataType.CONTACTS, sync_protocol=SyncProtocol.SYNCML)
+    contacts = replace(offer, data_type=DataType.CONTACTS, sync_protocol=SyncProtocol.SYNCML, policy="merge")
     assert answer(contacts, replace(speaks_all, data_type=DataType.CONTACTS)) == ACCEPTED
+
+
+def test_a_policy_that_does_not_fit_the_type(offer: Description) -> None:
+    """Pictures cannot be merged, and records are not kept beside each other under a conflict's name."""
+    speaks_all = replace(GOOD, protocols=frozenset(SyncProtocol))
+    assert answer(replace(offer, policy="merge"), speaks_all).code == "policy-mismatch"
+    contacts = replace(offer, data_type=DataType.CONTACTS, sync_protocol=SyncProtocol.SYNCML, policy="keep-both")
+    refused = answer(contacts, replace(speaks_all, data_type=DataType.CONTACTS))
+    assert (refused.status, refused.code) == (488, "policy-mismatch")
 
 
 def test_an_answer_is_no_offer(reply: Description) -> None:

@@ -42,9 +42,11 @@ def collection() -> None:
     type=click.Choice([*FILE_TYPES, *RECORD_TYPES]),
     default="files",
     show_default=True,
-    help="What the items are; in this version files, pictures or music.",
+    help="What the items are: files of any kind, or records, one a file (vCard, iCalendar, text, vMessage).",
 )
-@click.option("--policy", default="keep-both", show_default=True, help="Who wins a conflict: keep-both, ours (the caller) or theirs.")
+@click.option(
+    "--policy", default="", help="Who wins a conflict: keep-both (files), merge or duplicate (records), ours (the caller) or theirs."
+)
 @click.option("--live", is_flag=True, help="Follow changes as they happen; not in this version.")
 @click.option("--ignore", multiple=True, metavar="PATTERN", help="Leave out what matches, as in .gitignore.")
 @click.option("--device", "devices", multiple=True, metavar="DEVICE", help="Only this device may sync it, such as desktop or bob/laptop.")
@@ -76,7 +78,7 @@ def add(name: str, path: Path, kind: str, policy: str, live: bool, ignore: tuple
         Gate.open(where, known=False).close()
         document = tomlkit.parse(settings.file.read_text("utf-8"))
         table = tomlkit.table()
-        table.update({"name": name, "path": str(where), "type": kind, "policy": policy})
+        table.update({"name": name, "path": str(where), "type": kind, "policy": str(new.policy)})
         if ignore:
             table.add("ignore", list(ignore))
         if devices:

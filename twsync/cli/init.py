@@ -35,6 +35,11 @@ listen = {listen}
 # Addresses (ADDRESS or ADDRESS:PORT) to name to other devices first, if this host is behind a port forwarding.
 advertise = {advertise}
 
+[syncml]
+# Where SyncML clients such as phones connect to, at the path /syncml: a Twisted endpoint string, tcp:PORT for HTTP or
+# ssl:PORT:privateKey=FILE:certKey=FILE for HTTPS. Empty: none are served. `twsync syncml account add` makes their accounts.
+listen = {syncml}
+
 [log]
 # debug, info, warn, error or critical
 level = "info"
@@ -77,7 +82,7 @@ def _addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, 
 @click.option("--server-fingerprint", metavar="sha256:HEX", callback=_fingerprint, help="The certificate that the server must have.")
 @click.option("--data-port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port for other devices; 0: any free one.")
 @click.option("--advertise", multiple=True, metavar="ADDRESS[:PORT]", callback=_addresses, help="Address to name to other devices first.")
-@click.option("--syncml-port", type=click.IntRange(0, 65535), default=0, help="Port for SyncML clients; only 0 (none) in this version.")
+@click.option("--syncml-port", type=click.IntRange(0, 65535), default=0, help="Port for SyncML clients such as phones; 0: none are served.")
 def init(
     folder: Path, server: str, device: str, server_fingerprint: str | None, data_port: int, advertise: tuple[str, ...], syncml_port: int
 ) -> None:
@@ -89,8 +94,6 @@ def init(
     Example:
       twsync init ~/sync --server sips:alice@sync.example.org:5061 --device laptop --server-fingerprint sha256:HEX
     """
-    if syncml_port:
-        raise UserError("SyncML is not in this version; leave --syncml-port out.", code="not-supported")
     file = folder / "syncpeer.toml"
     if file.exists():
         raise UserError(f"{file} is there already and is not overwritten; choose another folder, or move it away.", code="exists")
@@ -103,19 +106,19 @@ def init(
     key = folder / "device"
     identity = tls.load_device(key) if (key / "cert.pem").exists() else tls.create_device(key, f"{address.user}/{device}")
     write_whole(folder / "password", password.encode() + b"\n", 0o600)
-    write_whole(file, _text(address, device, server_fingerprint, data_port, advertise).encode(), 0o600)
+    write_whole(file, _text(address, device, server_fingerprint, data_port, advertise, syncml_port).encode(), 0o600)
     settings.load(file)
     click.echo(f"{address.user}/{device} {identity.fingerprint}")
     click.echo(f"Add a folder with: twsync collection add NAME PATH --type files --config {file}", err=True)
     click.echo(f"Then start with:   twistd -n syncpeer --config {file}", err=True)
 
 
-def _text(address: ServerAddress, device: str, fingerprint: str | None, port: int, advertise: tuple[str, ...]) -> str:
+def _text(address: ServerAddress, device: str, fingerprint: str | None, port: int, advertise: tuple[str, ...], syncml: int) -> str:
     def quoted(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)
 
     line = f"server_fingerprint = {quoted(fingerprint)}" if fingerprint else '# server_fingerprint = "sha256:HEX"'
     return _TEMPLATE.format(
         name=quoted(device), server=quoted(address.uri), user=quoted(address.user), fingerprint=line,
-        listen=quoted(f"tcp:{port}"), advertise=quoted(list(advertise)),
+        listen=quoted(f"tcp:{port}"), advertise=quoted(list(advertise)), syncml=quoted(f"tcp:{syncml}" if syncml else ""),
     )  # fmt: skip

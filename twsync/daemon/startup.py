@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from twsync.errors import TwsyncError
 
@@ -29,6 +31,17 @@ def clearly(program: str) -> Iterator[None]:
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         raise _failed(f"{program}: {what}") from None
+
+
+def local_zone(environment: Mapping[str, str] = os.environ, link: Path = Path("/etc/localtime")) -> str:
+    """IANA name of this machine's time zone: $TZ, else where /etc/localtime leads to, else UTC."""
+    named = environment.get("TZ", "").lstrip(":")
+    if not named:
+        named = str(link.resolve()).partition("/zoneinfo/")[2]
+    try:
+        return ZoneInfo(named).key
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return "UTC"
 
 
 def own_pid_file(parent: MutableMapping[str, Any], settings: Path) -> None:

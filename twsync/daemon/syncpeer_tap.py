@@ -14,7 +14,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from twsync.daemon import logs, memory
-from twsync.daemon.startup import clearly, own_pid_file
+from twsync.daemon.startup import clearly, local_zone, own_pid_file
 from twsync.peer.service import PeerService
 from twsync.peer.settings import Settings, load
 
@@ -60,6 +60,8 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     with clearly(_PROGRAM):
-        service: Any = _ClearService(options.settings, reactor, time.time, secrets.token_bytes, random.SystemRandom().random)
+        service: Any = _ClearService(
+            options.settings, reactor, time.time, secrets.token_bytes, random.SystemRandom().random, zone=local_zone()
+        )
     found: IService = service
     return found

@@ -162,10 +162,10 @@ class Host(Daemon):
         self.fingerprint = fingerprint
 
     @classmethod
-    def create(cls, folder: Path, server: Server, user: str, password: str, device: str, run: Run = run) -> Host:
+    def create(cls, folder: Path, server: Server, user: str, password: str, device: str, run: Run = run, *, syncml_port: int = 0) -> Host:
         """``twsync init`` for `user`'s `device` at `server`."""
         where = f"sips:{user}@{LOOPBACK}:{server.port}"
-        options = ["--device", device, "--server-fingerprint", server.fingerprint, "--data-port", "0"]
+        options = ["--device", device, "--server-fingerprint", server.fingerprint, "--data-port", "0", "--syncml-port", str(syncml_port)]
         done = run("init", folder, "--server", where, *options, password=password).expect(0)
         return cls(folder, user, device, fingerprint_in(done.stdout), run)
 
@@ -174,9 +174,9 @@ class Host(Daemon):
         """The full name, ``user/device``."""
         return f"{self.user}/{self.device}"
 
-    def twsync(self, *arguments: str | os.PathLike[str], timeout: float = 60.0) -> Outcome:
+    def twsync(self, *arguments: str | os.PathLike[str], password: str | None = None, timeout: float = 60.0) -> Outcome:
         """``twsync ARGUMENTS`` with this host's settings."""
-        return self._run(*arguments, "--config", self.config, timeout=timeout)
+        return self._run(*arguments, "--config", self.config, password=password, timeout=timeout)
 
     def add_collection(self, name: str, path: Path, kind: str = "files", *options: str) -> None:
         """``twsync collection add``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -80,11 +80,13 @@ class Api:
 
     :param reload: reads the settings again; raises ConfigError and changes nothing if they are wrong.
     :param now_ns: nanoseconds since the epoch.
+    :param more: further calls, by name.
     """
 
     def __init__(
-        self, host: Host, caller: Caller, journal: Journal, reload: Callable[[], None], in_thread: InThread, now_ns: Callable[[], int]
-    ) -> None:
+        self, host: Host, caller: Caller, journal: Journal, reload: Callable[[], None], in_thread: InThread, now_ns: Callable[[], int],
+        more: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any, Report], Awaitable[Any]]]] | None = None,
+    ) -> None:  # fmt: skip
         self._host = host
         self._caller = caller
         self._journal = journal
@@ -95,7 +97,7 @@ class Api:
             "status": (NoArguments, self._status), "devices": (NoArguments, self._devices), "reload": (NoArguments, self._reloaded),
             "sync": (SyncArguments, self._sync), "alert": (AlertArguments, self._alert), "trust": (DeviceArguments, self._trust),
             "forget": (CollectionArguments, self._forget), "resolve": (ResolveArguments, self._resolve),
-            "restore": (RestoreArguments, self._restore),
+            "restore": (RestoreArguments, self._restore), **(more or {}),
         }  # fmt: skip
 
     async def __call__(self, name: str, arguments: dict[str, Any], report: Report) -> Any:  # noqa: ANN401 - any JSON document

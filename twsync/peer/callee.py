@@ -55,7 +55,7 @@ class Callee:
         facts = Facts(
             device=host.settings.full_name, session=offer.session, caller=offer.partner, key=key, fresh=wanted.fresh(host.moment()),
             allowed=collection is None or collection.allows(offer.partner, host.settings.user),
-            data_type=DataType(collection.type) if collection is not None else None, protocols=frozenset({SyncProtocol.RSYNC}),
+            data_type=DataType(collection.type) if collection is not None else None, protocols=frozenset(SyncProtocol),
             ready=collection is not None and collection.path.is_dir() and not host.sessions.stopping,
             busy=collection is not None and host.sessions.busy(collection.name),
         )  # fmt: skip
@@ -89,7 +89,7 @@ class Callee:
             wanted, fingerprint=host.device.fingerprint, created=host.moment(), token=token, destination_ip=candidates[0][0],
             destination_port=candidates[0][1], candidates=tuple(Candidate(*candidate) for candidate in candidates),
         )  # fmt: skip
-        running = Running(offer.session, collection.name, offer.partner, Side.SERVER, wanted.sync_type, 0)
+        running = Running(offer.session, collection.name, offer.partner, Side.SERVER, wanted.sync_type, 0, wanted.sync_protocol)
         if not host.sessions.take(collection.name, running):
             self._refuse(offer, 486, "busy", f"{host.settings.full_name} is synchronising '{collection.name}' already.")
             return

@@ -15,7 +15,7 @@ from twsync.peer.sessions import INTERRUPTED, Progress, Running, Work, blank, fa
 from twsync.peer.settings import CollectionSettings
 from twsync.peer.waiting import within
 from twsync.reconcile.model import Side
-from twsync.session.datatypes import DataType, SyncProtocol
+from twsync.session.datatypes import DataType
 from twsync.session.description import Description, check_answer, from_xml
 from twsync.session.result import SessionResult, State
 
@@ -60,7 +60,8 @@ class Caller:
             raise SessionError(what, "not-allowed")
         if host.sessions.stopping:
             raise SessionError("The daemon is stopping; start it again, then try again.", "stopping")
-        running = Running(host.token(16).hex(), order.collection, order.device, Side.CLIENT, order.sync_type, 0)
+        protocol = DataType(collection.type).protocol
+        running = Running(host.token(16).hex(), order.collection, order.device, Side.CLIENT, order.sync_type, 0, protocol)
         host.sessions.begin(running)
         task = Deferred.fromCoroutine(self._run(order, collection, running, report))
         running.task = task
@@ -147,7 +148,7 @@ class Caller:
             return Refusal(0, "server-unreachable", "The connection to the server broke off; it is being opened again, try then.")
         offer = Description(
             session=running.session, caller=host.settings.full_name, callee=order.device, source_ip=flow.local[0].partition("%")[0],
-            source_port=0, data_type=DataType(collection.type), sync_protocol=SyncProtocol.RSYNC, collection=collection.name,
+            source_port=0, data_type=DataType(collection.type), sync_protocol=running.protocol, collection=collection.name,
             sync_type=order.sync_type, policy=str(collection.policy), fingerprint=host.device.fingerprint, created=host.moment(),
         )  # fmt: skip
         report({"phase": "calling"})

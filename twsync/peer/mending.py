@@ -11,11 +11,14 @@ from typing import Any
 
 from twsync.errors import StoreError, UserError
 from twsync.peer.settings import Settings
+from twsync.records import Family
 from twsync.session.result import shown
 from twsync.store import resolution
 from twsync.store.conflicts import Conflict
 from twsync.store.journal import Journal
 from twsync.store.paths import Gate
+from twsync.store.recordrestore import restore as restore_session
+from twsync.store.syncmldatastore import RecordCollection, RecordHost
 from twsync.store.trash import Discarded, Trash
 
 #: What a person may keep of a conflict.
@@ -41,6 +44,26 @@ def open_conflicts(journal: Journal, collection: str | None = None) -> list[Conf
     host has lost it by a session.
     """
     return [conflict for conflict in journal.conflicts.list(collection) if _copy_stands(journal, conflict)]
+
+
+def record_collections(settings: Settings) -> dict[str, RecordCollection]:
+    """The collections of records of the settings, by name."""
+    return {each.name: RecordCollection(each.name, each.path, Family(each.type)) for each in settings.collections if each.records}
+
+
+def undo(records: RecordHost, session: str) -> list[dict[str, Any]]:
+    """Bring the record collections that a session changed back to what they were before it.
+
+    :raises UserError: the session changed no records here, or is too old.
+    :raises StoreError: a collection is in use, or its folder cannot be used.
+    """
+    return [
+        {
+            "collection": done.collection, "session": done.session, "added": done.added, "changed": done.changed, "deleted": done.deleted,
+            "skipped": [{"item": shown(key), "reason": reason} for key, reason in done.skipped],
+        }
+        for done in restore_session(records, session)
+    ]  # fmt: skip
 
 
 def _copy_stands(journal: Journal, conflict: Conflict) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -14,6 +14,7 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twsync import __version__
 from twsync.errors import StoreError
 from twsync.peer import settings as peer_settings
 from twsync.peer.acquaintance import Acquaintance
@@ -27,20 +28,30 @@ from twsync.peer.exchange import Tools
 from twsync.peer.host import Host
 from twsync.peer.identity import Identity
 from twsync.peer.localapi import LocalInterface
+from twsync.peer.mending import record_collections
 from twsync.peer.presence import Device
+from twsync.peer.recordapi import RecordCalls
+from twsync.peer.recorded import Recorder
+from twsync.peer.recordexchange import RecordExchange
 from twsync.peer.registration import Binding
-from twsync.peer.sessions import Exchange, Sessions
+from twsync.peer.sessions import Exchange, Progress, Sessions, Work
 from twsync.peer.settings import Settings
+from twsync.peer.stockclients import StockClients
+from twsync.peer.stockserver import StockServers
 from twsync.peer.stored import Invitations
 from twsync.peer.streams import Workshop
 from twsync.peer.synchronising import Synchroniser
 from twsync.peer.tracing import Tracer
+from twsync.session.result import SessionResult
 from twsync.sip.message import Message
 from twsync.sip.request import SyncRequest
 from twsync.store.journal import Journal
 from twsync.store.lock import StateLock
+from twsync.store.syncmldatastore import RecordHost
+from twsync.syncml.deviceinfo import OwnDevice
 from twsync.transport import keys, tls
 from twsync.transport.connector import Connected, connect
+from twsync.transport.datachannel import DataChannel
 from twsync.transport.listener import Listener
 from twsync.transport.siptls import ClientEndpoint
 
@@ -58,6 +69,7 @@ class PeerService(Service):
     :param now: seconds since the epoch.
     :param token: gives that many random bytes.
     :param uniform: random numbers from 0 to 1.
+    :param zone: IANA name of the time zone of this host.
     """
 
     def __init__(
@@ -68,6 +80,7 @@ class PeerService(Service):
         token: Callable[[int], bytes],
         uniform: Callable[[], float],
         load: Callable[[Path], Settings] = peer_settings.load,
+        zone: str = "UTC",
     ) -> None:
         self._settings = settings
         self._reactor = reactor
@@ -75,6 +88,7 @@ class PeerService(Service):
         self._token = token
         self._uniform = uniform
         self._load = load
+        self._zone = zone
         self._device = keys.load_device(settings.device_folder)
         self._open = ExitStack()
         self._flush: Any = None
@@ -103,6 +117,9 @@ class PeerService(Service):
         interrupted = self.journal.sessions.interrupted(self._now_ns())
         if interrupted:
             _log.warn("{count} sessions were cut short by the last stop; the next ones go on where they were.", count=interrupted)
+        if self._settings.syncml:
+            port = await self._stock.listen(self._reactor, self._settings.syncml)
+            _log.info("SyncML clients are served on port {port}, path /syncml.", port=port)
         self._interface.start()
         self._synchroniser.recover_all(self._settings.collections)
         self.agent.start()
@@ -131,7 +148,19 @@ class PeerService(Service):
             identity, self._endpoint, lambda: self._settings.password(), self._reactor, self._now, self._token, self._uniform,
             route_address, self,
         )  # fmt: skip
-        exchange: Exchange = self._synchroniser.exchange
+        self.records = RecordHost(self.journal, lambda: record_collections(self._settings), settings.device, self._now_ns)
+        self.sessions.also_busy = self.records.busy
+        record_exchange = RecordExchange(
+            self.records, self._workshop, self._reactor, self._now, self._token, lambda: self._settings.full_name, self._zone
+        )
+        recorder = Recorder(self.records, self.sessions, lambda: self._settings, self._workshop, self._token, self._zone)
+        own = OwnDevice(settings.full_name, __version__)
+        self._stock = StockClients(recorder, own, self._workshop, self._reactor, self._now, self._token)
+
+        def exchange(channel: DataChannel, work: Work, progress: Progress) -> Awaitable[SessionResult]:
+            runs: Exchange = record_exchange.exchange if work.collection.records else self._synchroniser.exchange
+            return runs(channel, work, progress)
+
         self.host = Host(
             settings=settings, device=self._device, agent=self.agent, sessions=self.sessions,
             acquaintance=Acquaintance(self.journal, lambda: self.agent.presence.devices, self._now_ns), tracer=self.tracer,
@@ -141,7 +170,9 @@ class PeerService(Service):
         self.caller = Caller(self.host)
         self.callee = Callee(self.host)
         self._invitations = Invitations(self.host, self.caller)
-        api = Api(self.host, self.caller, self.journal, self.reload, self._workshop.write, self._now_ns)
+        servers = StockServers(recorder, self._workshop, self._reactor, self._now, self._token, lambda: self._settings.full_name)
+        more = RecordCalls(self.host, self.records, servers, self._workshop.write).calls
+        api = Api(self.host, self.caller, self.journal, self.reload, self._workshop.write, self._now_ns, more)
         self._interface = LocalInterface(self._reactor, settings.socket, api)
 
     def stopService(self) -> Deferred[None]:
@@ -153,6 +184,7 @@ class PeerService(Service):
         if self._flush is not None:
             self._flush.cancel()
         # The local interface goes last of these: whoever waits for a session hears how it ended.
+        await self._stock.close()
         await self.sessions.stop(self._reactor)
         await self.agent.stop()
         await self._interface.stop()
@@ -169,7 +201,7 @@ class PeerService(Service):
         new = self._load(self._settings.file)
         old, self._settings = self._settings, new
         self.host.settings = new
-        fixed = ("device", "server", "server_fingerprint", "listen", "socket", "log_level", "log_json")
+        fixed = ("device", "server", "server_fingerprint", "listen", "socket", "syncml", "log_level", "log_json")
         changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
         if changed:
             _log.warn("Changed settings that need a restart: {names}.", names=", ".join(changed))

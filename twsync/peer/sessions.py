@@ -71,6 +71,7 @@ class Running:
     role: Side
     sync_type: str
     started_ns: int
+    protocol: SyncProtocol = SyncProtocol.RSYNC
     progress: dict[str, Any] = field(default_factory=dict)
     task: Deferred[Any] | None = None
     "Cancelling it ends the session."
@@ -97,12 +98,14 @@ class Sessions:
         self._emptied: Deferred[None] | None = None
         self._emptying: dict[str, Running] = {}
         self.stopping = False
+        #: Whether somebody else than a session between hosts uses a collection.
+        self.also_busy: Callable[[str], bool] = lambda collection: False
 
     # --- one at a time ---
 
     def busy(self, collection: str) -> bool:
         """Whether a session, or a repair, uses the collection now."""
-        return collection in self._holders
+        return collection in self._holders or self.also_busy(collection)
 
     def take(self, collection: str, running: Running | None = None) -> bool:
         """Use the collection from now on, if nobody does."""
@@ -195,7 +198,7 @@ class Sessions:
 def blank(running: Running, state: State, code: str = "", message: str = "") -> SessionResult:
     """A result without any traffic."""
     return SessionResult(
-        session=running.session, collection=running.collection, device=running.partner, protocol=str(SyncProtocol.RSYNC),
+        session=running.session, collection=running.collection, device=running.partner, protocol=str(running.protocol),
         type=running.sync_type, state=state, error=Error(code=code, message=message) if code else None,
     )  # fmt: skip
 

@@ -19,11 +19,11 @@ import msgspec
 from twsync import limits
 from twsync.errors import ConfigError
 from twsync.peer.address import ServerAddress, device_name, own_address, parse_server
-from twsync.reconcile.model import Policy
+from twsync.reconcile.model import Policy, RecordPolicy
 
 #: Types whose items are files and travel by the delta protocol.
 FILE_TYPES = ("files", "pictures", "music")
-#: Types whose items are records. They are names already reserved, and refused until records are supported.
+#: Types whose items are records and travel by SyncML.
 RECORD_TYPES = ("contacts", "calendar", "tasks", "notes", "sms")
 #: What a collection's name may look like: it stands in URIs, on command lines and in file names of traces.
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -62,7 +62,7 @@ class _Collection(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     path: _Text
     type: str = "files"
-    policy: str = "keep-both"
+    policy: str = ""
     live: bool = False
     ignore: list[_Text] = []
     devices: list[_Text] = []
@@ -90,11 +90,17 @@ class CollectionSettings:
     path: Path
     "Absolute; not resolved, so that a symlink to the folder may be moved."
     type: str = "files"
-    policy: Policy = Policy.KEEP_BOTH
+    policy: Policy | RecordPolicy = Policy.KEEP_BOTH
+    "A `RecordPolicy` if it holds records."
     ignore: tuple[str, ...] = ()
     "Patterns as in ``.gitignore``."
     devices: tuple[str, ...] = ()
     "Devices that may sync this collection, as `laptop` or `bob/laptop`; empty: every device that the server lets through."
+
+    @property
+    def records(self) -> bool:
+        """Whether it holds records."""
+        return self.type in RECORD_TYPES
 
     def allows(self, partner: str, user: str) -> bool:
         """Whether `partner` (``user/device``) may sync this collection on a host of `user`."""
@@ -116,6 +122,8 @@ class Settings:
     advertise: tuple[str, ...]
     "Addresses (``ADDRESS`` or ``ADDRESS:PORT``) named first to partners, for hosts behind a port forwarding."
     socket: Path
+    syncml: str = ""
+    "Twisted endpoint string for stock SyncML clients; empty: none are served."
     log_level: str = "info"
     log_json: bool = False
     collections: tuple[CollectionSettings, ...] = ()
@@ -220,8 +228,6 @@ def _check(document: _Document, path: Path) -> Settings:
     try:
         server = parse_server(document.device.server, document.device.user)
         name = device_name(document.device.name)
-        if document.syncml.listen:
-            raise ConfigError("[syncml] listen: SyncML is not in this version; remove the setting")
         fingerprint = document.device.server_fingerprint or None
         if fingerprint is not None and not _FINGERPRINT.fullmatch(fingerprint):
             raise ConfigError("[device] server_fingerprint must be sha256: and 64 hexadecimal digits, as `twsync ctl init` prints it")
@@ -238,7 +244,7 @@ def _check(document: _Document, path: Path) -> Settings:
     return Settings(
         file=Path(path).absolute(), device=name, user=server.user, server=server, server_fingerprint=fingerprint,
         listen=document.data.listen, advertise=tuple(document.data.advertise), socket=base / document.api.socket,
-        log_level=document.log.level, log_json=document.log.json, collections=collections,
+        syncml=document.syncml.listen, log_level=document.log.level, log_json=document.log.json, collections=collections,
     )  # fmt: skip
 
 
@@ -251,23 +257,26 @@ def check_collection(
     """
     if not COLLECTION_NAME.fullmatch(name):
         raise ConfigError(f"A collection's name has 1 to 64 letters, digits, dots, dashes or underscores, unlike {name!r}")
-    if kind in RECORD_TYPES:
-        raise ConfigError(f"Collections of type {kind} are not in this version; use one of {', '.join(FILE_TYPES)}", code="not-supported")
-    if kind not in FILE_TYPES:
-        raise ConfigError(f"There is no collection type {kind!r}; use one of {', '.join(FILE_TYPES)}")
+    if kind not in (*FILE_TYPES, *RECORD_TYPES):
+        raise ConfigError(f"There is no collection type {kind!r}; use one of {', '.join((*FILE_TYPES, *RECORD_TYPES))}")
     if live:
         what = f"Live watching (collection {name}) is not in this version; leave `live` out and run `twsync sync`"
         raise ConfigError(what, code="not-supported")
-    if policy == "merge":
-        raise ConfigError(f"Files cannot be merged (collection {name}); use the policy keep-both, ours or theirs")
-    if policy not in {p.value for p in Policy}:
-        raise ConfigError(f"There is no policy {policy!r} (collection {name}); use one of {', '.join(Policy)}")
+    if ignore and kind in RECORD_TYPES:
+        raise ConfigError(f"Patterns to ignore are for files; a collection of {kind} (collection {name}) has none")
+    policies: type[Policy | RecordPolicy] = RecordPolicy if kind in RECORD_TYPES else Policy
+    # The first one is what holds if nothing is said.
+    policy = policy or next(iter(policies))
+    if policies is Policy and policy in set(RecordPolicy) - set(Policy):
+        raise ConfigError(f"Files cannot be merged (collection {name}); use the policy {', '.join(policies)}")
+    if policy not in set(policies):
+        raise ConfigError(f"The policy of a collection of {kind} (collection {name}) is one of {', '.join(policies)}, not {policy!r}")
     for device in devices:
         user, slash, bare = device.rpartition("/")
         device_name(bare)
         if slash and not user:
             raise ConfigError(f"A device is written laptop or bob/laptop, unlike {device!r}")
-    return CollectionSettings(name, base / Path(path).expanduser(), kind, Policy(policy), tuple(ignore), tuple(devices))
+    return CollectionSettings(name, base / Path(path).expanduser(), kind, policies(policy), tuple(ignore), tuple(devices))
 
 
 def check_apart(collections: tuple[CollectionSettings, ...]) -> None:

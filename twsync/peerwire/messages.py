@@ -193,6 +193,12 @@ class RoundEnd(Message, frozen=True, tag="round-end"):
     held: bool
 
 
+class Switch(Message, frozen=True, tag="switch"):
+    """This side is ready for the other protocol that the session goes by; it sends no more frames."""
+
+    kind: ClassVar[str] = "switch"
+
+
 class Counters(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """What one side received and made durable."""
 
@@ -231,7 +237,9 @@ class Error(Message, frozen=True, tag="error"):
     message: _Sentence
 
 
-AnyMessage = Hello | Open | Items | ItemsEnd | Counterparts | Plan | Want | Bundle | File | FileEnd | RoundEnd | Skipped | Commit | Error
+AnyMessage = (
+    Hello | Open | Items | ItemsEnd | Counterparts | Plan | Want | Bundle | File | FileEnd | RoundEnd | Switch | Skipped | Commit | Error
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AnyMessage)

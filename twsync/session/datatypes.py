@@ -31,5 +31,12 @@ class DataType(enum.StrEnum):
         """The protocol that this type goes by."""
         return SyncProtocol.RSYNC if self in _FILES else SyncProtocol.SYNCML
 
+    @property
+    def policies(self) -> frozenset[str]:
+        """The words of `twsync.reconcile.model` that may decide its conflicts: `Policy` for files, `RecordPolicy` for records."""
+        return _FILE_POLICIES if self in _FILES else _RECORD_POLICIES
 
+
+_FILE_POLICIES = frozenset({"keep-both", "ours", "theirs"})
+_RECORD_POLICIES = frozenset({"merge", "duplicate", "ours", "theirs"})
 _FILES = frozenset({DataType.FILES, DataType.PICTURES, DataType.MUSIC})

@@ -109,6 +109,12 @@ _TABLE: tuple[tuple[_Refuses, int, str, str], ...] = (
         "{callee} does not synchronise {data_type} by {sync_protocol}; install the same version of twsync on both devices.",
     ),
     (
+        lambda offer, facts: offer.policy not in offer.data_type.policies,
+        488,
+        "policy-mismatch",
+        "The policy that {caller} names does not fit {data_type}; install the same version of twsync on both devices.",
+    ),
+    (
         lambda offer, facts: not facts.ready,
         480,
         "not-ready",

@@ -71,6 +71,7 @@ class DataChannel(protocol.Protocol):
         self._closing = False
         self._told = False
         self._idle = IdleTimer(clock, IDLE_PING, IDLE_TIMEOUT, self._ask, self._silent)
+        self._inner: protocol.Protocol | None = None
         #: Called when the TLS handshake is done and the other side is who it should be.
         self.secured: Callable[[DataChannel], None] | None = None
         #: The other side's hello, on connections that a `Listener` took.
@@ -142,6 +143,28 @@ class DataChannel(protocol.Protocol):
         if self._wire is not None and self._ended is None:
             self.frame_bytes_sent += len(data)
             self._wire.write(data)
+
+    # --- another protocol --------------------------------------------------------------------------------------------------------------
+
+    def hush(self) -> None:
+        """Say nothing by itself any more: the other side carries another protocol already, or is about to."""
+        self._flush()
+        self._idle.stop()
+
+    def become(self, inner: protocol.Protocol) -> None:
+        """Carry another protocol from now on: frames are over, what comes is `inner`'s, and it writes to the transport itself.
+
+        It minds its own time-outs. The receiver is still told the end. Both sides do this at the same point of the stream.
+
+        :raises SessionError: the connection has ended.
+        """
+        if self._ended is not None or self._wire is None:
+            raise self._ended or SessionError("The connection was closed.", "closed")
+        self.resume()
+        self.hush()
+        self._wire.unregisterProducer()
+        self._inner = inner
+        inner.makeConnection(cast(Any, self._wire))  # type: ignore[no-untyped-call]
 
     # --- the transport's producer: it says when to write on --------------------------------------------------------------------------
 
@@ -215,6 +238,9 @@ class DataChannel(protocol.Protocol):
         """Cut into frames and hand them on."""
         if self._ended is not None:
             return
+        if self._inner is not None:
+            self._inner.dataReceived(b"".join(pieces))
+            return
         self._idle.heard()
         feed = self._decoder.feed
         try:
@@ -246,7 +272,7 @@ class DataChannel(protocol.Protocol):
         """Send what is gathered, tell the other side about `error` if there is one, and close. The receiver is told `error`."""
         if self._closing or self._ended is not None:
             return
-        if error is not None:
+        if error is not None and self._inner is None:
             self.send(messages.Error(error.code if _sendable(error.code) else "failed", error.message[:500]))
         self._flush()
         self._closing = True
@@ -256,7 +282,8 @@ class DataChannel(protocol.Protocol):
             self._close_call = self._clock.callLater(CLOSE_TIMEOUT, self._wire.abortConnection)
             if self._read_paused:  # a paused transport does not notice that the other side closes
                 self._wire.resumeProducing()
-            self._wire.unregisterProducer()
+            if self._inner is None:
+                self._wire.unregisterProducer()
             self._wire.loseConnection()
 
     def abort(self) -> None:
@@ -270,6 +297,8 @@ class DataChannel(protocol.Protocol):
         if self._close_call is not None and self._close_call.active():
             self._close_call.cancel()
         self._wire = None
+        if self._inner is not None:
+            self._inner.connectionLost(reason)
         self._end(_lost(reason))
 
     def _end(self, error: TwsyncError) -> None:

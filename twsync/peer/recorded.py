@@ -1,0 +1,146 @@
+"""Record collections opened by SyncML sessions with others than twsync hosts: each becomes a session of the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from twsync.peer.recordresult import fill
+from twsync.peer.sessions import Running, Sessions, blank
+from twsync.peer.settings import Settings
+from twsync.peer.streams import Workshop
+from twsync.reconcile.model import RecordPolicy, Side
+from twsync.session.datatypes import SyncProtocol
+from twsync.session.result import SessionResult, State
+from twsync.store.syncmldatastore import RecordDatastore, RecordHost
+from twsync.store.syncmlsession import Terms
+from twsync.syncml.clientresult import StoreResult
+from twsync.syncml.datastore import Peer
+from twsync.syncml.document import DataStore
+
+#: How the history names such a partner.
+PREFIX = "syncml:"
+#: Of a session that did not come to its end.
+_CUT = ("cut-short", "The SyncML session was not ended; the next one goes on where this one was.")
+
+
+@dataclass(eq=False)
+class Opened:
+    """One collection in one session."""
+
+    running: Running
+    store: RecordDatastore
+
+    def result(self, told: StoreResult | None = None) -> SessionResult:
+        """What it came to.
+
+        :param told: what a client session says of it.
+        """
+        running = self.running
+        running.sync_type = running.sync_type or str(self.store.sync_type or "")
+        result = blank(running, State.DONE) if self.store.committed else blank(running, State.FAILED, *_CUT)
+        fill(result, self.store, told)
+        return result
+
+
+class Recorder:
+    """Opens collections and tells the history.
+
+    :param zone: IANA name of the time zone of local times that say none.
+    """
+
+    def __init__(
+        self, records: RecordHost, sessions: Sessions, settings: Callable[[], Settings], workshop: Workshop,
+        token: Callable[[int], bytes], zone: str,
+    ) -> None:  # fmt: skip
+        self.records = records
+        self._sessions = sessions
+        self._settings = settings
+        self._workshop = workshop
+        self._token = token
+        self._zone = zone
+
+    def datastores(
+        self, side: Side, partner: str, granted: Sequence[str] | None, closed: Callable[[Opened], None] | None = None,
+        *, allow_deletes: bool = False,
+    ) -> RecordedDatastores:  # fmt: skip
+        """The collections that a session with `partner` may reach.
+
+        :param granted: their names; None: all.
+        :param closed: told of each that was begun when it is closed, in the thread that does it. None: somebody else tells the history how
+            they ended, and what was opened is there from the start.
+        """
+        return RecordedDatastores(self, side, partner, granted, closed, allow_deletes)
+
+    def open(self, wanted: RecordedDatastores, name: str, peer: Peer) -> Opened:
+        """Open one, in a thread.
+
+        :raises TwsyncError: it cannot be opened.
+        """
+        collection = self._settings().collection(name)
+        again = next((opened for opened in wanted.opened if opened.running.collection == name), None)
+        session = self._token(16).hex() if again is None else again.running.session
+        terms = Terms(
+            session=session, side=wanted.side, policy=cast(RecordPolicy, collection.policy), allow_deletes=wanted.allow_deletes,
+            zone=self._zone,
+        )  # fmt: skip
+
+        def begun(store: RecordDatastore) -> None:
+            # Not before: a store is closed and opened again when a client says late what it is.
+            if wanted.closed is not None:
+                opened.running.sync_type = str(store.sync_type)
+                self._workshop.back(self._sessions.begin, opened.running)
+
+        def closed(store: RecordDatastore) -> None:
+            if wanted.closed is not None and store.sync_type is not None:
+                wanted.closed(opened)
+
+        store = self.records.datastores(terms, wanted.granted).open(name, peer, closed, begun)
+        if again is not None:
+            # A client opens a collection again once it knows what the server is.
+            again.store, opened = store, again
+            return again
+        opened = Opened(Running(session, name, f"{PREFIX}{wanted.partner}", wanted.side, "", 0, SyncProtocol.SYNCML), store)
+        wanted.opened.append(opened)
+        if wanted.closed is None:
+            self._workshop.back(self._sessions.begin, opened.running)
+        return opened
+
+    def finish(self, opened: Opened, result: SessionResult) -> None:
+        """The session of one is over, in the reactor's thread."""
+        self._sessions.finish(opened.running, result)
+        self._sessions.over(opened.running)
+
+    def finish_from_thread(self, opened: Opened) -> None:
+        """As `finish`, from a thread, with what the store says."""
+        self._workshop.back(self.finish, opened, opened.result())
+
+
+class RecordedDatastores:
+    """See `twsync.syncml.datastore.Datastores`."""
+
+    def __init__(
+        self, recorder: Recorder, side: Side, partner: str, granted: Sequence[str] | None, closed: Callable[[Opened], None] | None,
+        allow_deletes: bool,
+    ) -> None:  # fmt: skip
+        self._recorder = recorder
+        self.side = side
+        self.partner = partner
+        self.granted = granted
+        self.closed = closed
+        self.allow_deletes = allow_deletes
+        self.opened: list[Opened] = []
+        self._shown = recorder.records.datastores(Terms(session="", side=side), granted)
+
+    def names(self) -> Sequence[str]:
+        """Names of those that may be reached."""
+        return self._shown.names()
+
+    def describe(self, name: str) -> DataStore:
+        """Its entry of the device information."""
+        return self._shown.describe(name)
+
+    def open(self, name: str, peer: Peer) -> RecordDatastore:
+        """Open for a session."""
+        return self._recorder.open(self, name, peer).store

@@ -1,0 +1,207 @@
+"""The data part of a session of records between two hosts: SyncML over HTTP over the data channel (docs/protocol/syncml.md).
+
+Which of the two is the client of HTTP and SyncML, `recordroles` says.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred, succeed
+
+from twsync import __version__
+from twsync.errors import SessionError, TwsyncError
+from twsync.limits import HTTP_TIMEOUT, MAX_SYNCML_DOCUMENT, SYNCML_TWSYNC_MESSAGE
+from twsync.peer.greeting import Greeting
+from twsync.peer.recordresult import failure_of, result_of
+from twsync.peer.recordroles import syncml_side, turned_policy, turned_type
+from twsync.peer.sessions import Progress, Work
+from twsync.peer.streams import Workshop
+from twsync.peer.syncmldrive import drive
+from twsync.peer.syncmlhttp import Answer, site
+from twsync.reconcile.model import RecordPolicy, Side, SyncType
+from twsync.session.result import SessionResult
+from twsync.store.syncmlaccounts import SyncmlDevices, SyncmlNonces, SyncmlServers
+from twsync.store.syncmldatastore import RecordDatastores, RecordHost
+from twsync.store.syncmlsession import Terms
+from twsync.syncml.client import ClientSession
+from twsync.syncml.clientrefusals import MAX_SAID
+from twsync.syncml.clientresult import Result
+from twsync.syncml.clientsetup import ClientSetup, Wanted
+from twsync.syncml.datastore import Datastores
+from twsync.syncml.deviceinfo import OwnDevice
+from twsync.syncml.ports import Account
+from twsync.syncml.server import Refusal, Server, ServerSetup
+from twsync.syncml.serversession import KnownPeer, Reply
+from twsync.transport.datachannel import DataChannel
+from twsync.transport.http import CHANNEL_URL, channel_agent, post_with, serve
+from twsync.transport.interfaces import Clock
+
+#: Where a client says why it ends a session, below its server's address.
+FAILED = "failed"
+#: What the code of an error looks like.
+CODE = re.compile(r"[a-z0-9-]{1,40}")
+
+
+class RecordExchange:
+    """Runs such sessions.
+
+    :param device: this device, ``user/device``.
+    :param zone: IANA name of the time zone of local times that say none.
+    """
+
+    def __init__(
+        self, records: RecordHost, workshop: Workshop, clock: Clock, now: Callable[[], float], token: Callable[[int], bytes],
+        device: Callable[[], str], zone: str,
+    ) -> None:  # fmt: skip
+        self._records = records
+        self._workshop = workshop
+        self._clock = clock
+        self._now = now
+        self._token = token
+        self._device = device
+        self._zone = zone
+
+    async def exchange(self, channel: DataChannel, work: Work, progress: Progress) -> SessionResult:
+        """:class:`twsync.peer.sessions.Exchange` for collections of records.
+
+        :raises TwsyncError: the session failed before a datastore was open.
+        """
+        greeting = Greeting(channel)
+        side = syncml_side(self._device(), work.partner)
+        sync_type, policy = SyncType(work.sync_type), RecordPolicy(work.policy)
+        if side is not work.role:
+            sync_type, policy = turned_type(sync_type), turned_policy(policy)
+        run = self._client if side is Side.CLIENT else self._server
+        datastores: RecordDatastores | None = None
+        error: TwsyncError | None = None
+        outcome: Result | None = None
+        try:
+            await greeting.exchange(work.role, work.session, work.collection.name, work.token, allow_deletes=work.allow_deletes)
+            # The own user's word holds on all of the own devices; another user cannot lift this host's guards.
+            heed = work.partner.partition("/")[0] == self._device().partition("/")[0]
+            allow = work.allow_deletes or (heed and greeting.allow_deletes)
+            datastores = self._records.datastores(Terms(work.session, side, policy, allow, self._zone), (work.collection.name,))
+            outcome = await run(channel, greeting, work, sync_type, datastores, progress)
+        except CancelledError:
+            error = SessionError("The session was cancelled.", "cancelled")
+        except TwsyncError as failure:
+            error = failure
+        finally:
+            channel.close(error)
+            # Also what a thread is doing just now has its end before the collection is let go.
+            if datastores is not None:
+                await self._workshop.write(_close, datastores)
+        return result_of(work, datastores, outcome, error, channel.wire_sent, channel.wire_received, turned=side is not work.role)
+
+    async def _client(
+        self, channel: DataChannel, greeting: Greeting, work: Work, sync_type: SyncType, datastores: RecordDatastores, progress: Progress
+    ) -> Result | None:
+        await greeting.switched()
+        name = work.collection.name
+        servers = SyncmlServers(self._records.journal, self._records.now_ns)
+        remembered = servers.load("", work.partner)
+        setup = ClientSetup(
+            url=CHANNEL_URL, own=self._own("workstation"), session_id=str(int.from_bytes(self._token(4), "big")), partner=work.partner,
+            twsync=True, fixed_protocol=True, fixed_encoding=True, remembered=remembered, max_message=SYNCML_TWSYNC_MESSAGE,
+        )  # fmt: skip
+        session = ClientSession([Wanted(name, name, sync_type)], datastores, setup)
+        post = post_with(channel_agent(self._clock, channel), self._clock, MAX_SYNCML_DOCUMENT, HTTP_TIMEOUT)
+
+        def moved() -> None:
+            progress({"phase": "transfer", "bytes": channel.wire_received, "bytes_sent": channel.wire_sent})
+
+        try:
+            outcome = await drive(session, post, self._workshop.write, self._clock, self._now, moved)
+            failure, told = failure_of(outcome), None
+            if failure is not None:
+                # The other side shall know why; and what it says is better than a status.
+                with suppress(TwsyncError):
+                    answer = await post(f"{CHANNEL_URL}/{FAILED}", "application/json", _reason(failure))
+                    if answer.body:
+                        told = _told(answer.body)
+                if told is not None:
+                    raise told
+            return outcome
+        finally:
+            if session.remembered != remembered:
+                servers.store("", work.partner, session.remembered)
+
+    async def _server(
+        self, channel: DataChannel, greeting: Greeting, work: Work, sync_type: SyncType, datastores: RecordDatastores, progress: Progress
+    ) -> Result | None:
+        user = work.partner.partition("/")[0]
+        journal, now_ns = self._records.journal, self._records.now_ns
+        setup = ServerSetup(self._own("server"))
+        server = Server(setup, _Alone(datastores), SyncmlNonces(journal, now_ns), SyncmlDevices(journal, now_ns), threading.Lock)
+        peer = KnownPeer(work.partner, user)
+
+        def answer(body: bytes, content_type: str | None) -> Answer:
+            """In a thread."""
+            reply = server.receive(None, body, content_type, self._now(), self._token, None, peer)
+            return Answer(200, reply.body, reply.content_type) if isinstance(reply, Reply) else _refused(reply)
+
+        told: list[TwsyncError] = []
+
+        def answers(base: str, token: str, body: bytes, content_type: str | None) -> Deferred[Answer]:
+            if token == FAILED:
+                told.append(_told(body))
+                own = next((store.error for store in datastores.opened if store.error is not None), None)
+                return succeed(Answer(200, b"" if own is None else _reason(own)))
+            progress({"phase": "transfer", "bytes": channel.wire_received, "bytes_sent": channel.wire_sent})
+            return self._workshop.write(answer, body, content_type)
+
+        greeting.switch()
+        serve(channel, site(answers), self._clock)
+        try:
+            await greeting.over()
+        finally:
+            await self._workshop.write(server.close)
+        if told:
+            raise told[0]
+        return None
+
+    def _own(self, kind: str) -> OwnDevice:
+        return OwnDevice(self._device(), __version__, kind)
+
+
+def _reason(error: TwsyncError) -> bytes:
+    return msgspec.json.encode([error.code, error.message])
+
+
+def _told(body: bytes) -> TwsyncError:
+    """Why the other side has ended the session, in its words."""
+    try:
+        code, message = msgspec.json.decode(body, type=tuple[str, str])
+    except msgspec.MsgspecError:
+        return SessionError("The other device ended the session.", "failed")
+    printable = "".join(character if character.isprintable() else " " for character in message)[:MAX_SAID]
+    return SessionError(printable or "The other device ended the session.", code if CODE.fullmatch(code) else "failed")
+
+
+class _Alone:
+    """The accounts of a server that one proved host talks to: none but itself."""
+
+    def __init__(self, datastores: RecordDatastores) -> None:
+        self._datastores = datastores
+
+    def account(self, name: str) -> Account | None:
+        """There is no other way in."""
+        return None
+
+    def datastores(self, account: str, device: str, twsync: bool) -> Datastores:
+        """The one collection of this session."""
+        return self._datastores
+
+
+def _close(datastores: RecordDatastores) -> None:
+    for store in datastores.opened:
+        store.close()
+
+
+def _refused(refusal: Refusal) -> Answer:
+    return Answer(refusal.status, f"{refusal.text}\n".encode())

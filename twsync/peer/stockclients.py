@@ -1,0 +1,142 @@
+"""Stock SyncML clients of this host: the endpoint ``/syncml``, their accounts, and the history of their sessions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.policies import WrappingFactory
+from twisted.python.failure import Failure
+
+from twsync.errors import ConfigError
+from twsync.limits import MAX_HTTP_CONNECTIONS, SYNCML_BUSY_AFTER
+from twsync.peer.recorded import Recorder
+from twsync.peer.streams import Workshop
+from twsync.peer.syncmlhttp import Answer, site
+from twsync.reconcile.model import Side
+from twsync.store.syncmlaccounts import SyncmlAccounts, SyncmlDevices, SyncmlNonces
+from twsync.syncml.datastore import Datastores
+from twsync.syncml.deviceinfo import OwnDevice
+from twsync.syncml.ports import Account
+from twsync.syncml.server import Server, ServerSetup
+from twsync.syncml.serversession import Reply
+from twsync.transport.interfaces import Clock, Delayed
+
+#: How the history names such a device.
+PREFIX = "syncml:"
+
+#: Seconds between two looks for sessions that were left.
+EXPIRE_PAUSE = 30.0
+
+_log = Logger()
+
+
+class StockClients:
+    """Serves them."""
+
+    def __init__(
+        self, recorder: Recorder, own: OwnDevice, workshop: Workshop, clock: Clock, now: Callable[[], float], token: Callable[[int], bytes]
+    ) -> None:
+        self._recorder = recorder
+        self._workshop = workshop
+        self._clock = clock
+        self._now = now
+        self._token = token
+        journal, now_ns = recorder.records.journal, recorder.records.now_ns
+        self._accounts = SyncmlAccounts(journal)
+        nonces, devices = SyncmlNonces(journal, now_ns), SyncmlDevices(journal, now_ns)
+        self._server = Server(ServerSetup(own), self, nonces, devices, threading.Lock)
+        self._port: Any = None
+        self._expiring: Delayed | None = None
+
+    async def listen(self, reactor: object, description: str) -> int:
+        """Listen on a Twisted endpoint string.
+
+        :returns: the port.
+        :raises ConfigError: it is none, or cannot be listened on.
+        """
+        try:
+            endpoint = serverFromString(cast(Any, reactor), description)  # type: ignore[no-untyped-call]
+        except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
+            raise ConfigError(f"[syncml] listen = {description!r} is no endpoint; write for example 'tcp:8080'. ({error})") from error
+        try:
+            self._port = await cast(Any, endpoint).listen(_Crowd(cast(Any, site(self._answers))))
+        except Exception as error:  # CannotListenError, a name that does not resolve ...: whatever it is, this is the sentence for it
+            raise ConfigError(f"[syncml] listen = {description!r} does not work: {error}.") from error
+        self._expiring = self._clock.callLater(EXPIRE_PAUSE, self._expire)
+        return int(getattr(self._port.getHost(), "port", 0))
+
+    async def close(self) -> None:
+        """Stop listening, and give up the sessions under way."""
+        if self._expiring is not None and self._expiring.active():
+            self._expiring.cancel()
+        port, self._port = self._port, None
+        if port is not None:
+            await port.stopListening()
+        await self._workshop.write(self._server.close)
+
+    def _answers(self, address: str, token: str, body: bytes, content_type: str | None) -> Deferred[Answer]:
+        answered: Deferred[Answer] = Deferred()
+
+        def busy() -> None:
+            reply = self._server.busy(token or None, body, content_type)
+            if reply is not None:
+                answered.callback(Answer(200, reply.body, reply.content_type))
+
+        timer = self._clock.callLater(SYNCML_BUSY_AFTER, busy)
+
+        def done(result: Answer | Failure) -> None:
+            if timer.active():
+                timer.cancel()
+            if not answered.called:
+                answered.callback(result)
+            elif isinstance(result, Failure):
+                _log.failure("A SyncML message could not be answered.", failure=result)
+
+        self._workshop.write(self._answer, address, token, body, content_type).addBoth(done)
+        return answered
+
+    def _expire(self) -> None:
+        """Let go of sessions that were left: they keep a collection from others."""
+        self._expiring = self._clock.callLater(EXPIRE_PAUSE, self._expire)
+        self._workshop.write(self._server.expire, self._now())
+
+    def _answer(self, address: str, token: str, body: bytes, content_type: str | None) -> Answer:
+        """In a thread."""
+        resp_uri = (lambda made: f"{address}/{made}") if address else None
+        reply = self._server.receive(token or None, body, content_type, self._now(), self._token, resp_uri)
+        if isinstance(reply, Reply):
+            return Answer(200, reply.body, reply.content_type)
+        return Answer(reply.status, f"{reply.text}\n".encode())
+
+    # --- the accounts of the server
+
+    def account(self, name: str) -> Account | None:
+        """One by its name."""
+        return self._accounts.account(name)
+
+    def datastores(self, account: str, device: str, twsync: bool) -> Datastores:
+        """The collections that were granted to an account."""
+        granted = self._accounts.granted(account)
+        return self._recorder.datastores(Side.SERVER, f"{account}/{device}", granted, self._recorder.finish_from_thread)
+
+
+class _Crowd(WrappingFactory):
+    """Lets in no more connections at once than the limit."""
+
+    noisy = False
+
+    def __init__(self, wrapped: Factory[Any]) -> None:
+        super().__init__(cast(Any, wrapped))  # type: ignore[no-untyped-call]
+
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: ANN401 - an address, a protocol
+        """A protocol, or None: the connection is closed at once."""
+        if len(self.protocols) >= MAX_HTTP_CONNECTIONS:
+            _log.warn("SyncML connection from {address} closed: there are too many.", address=addr)
+            return None
+        return super().buildProtocol(addr)

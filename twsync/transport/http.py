@@ -1,0 +1,229 @@
+"""HTTP for SyncML messages: one POST, one answer, over a data channel between two hosts or to a URL.
+
+What is a message and what is not is no matter here; what is limited is how much may come, and how long it may take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
+from twisted.web.http import HTTPChannel, PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
+from twisted.web.server import Site
+from zope.interface import implementer  # type: ignore[import-untyped]
+
+from twsync import __version__
+from twsync.errors import SessionError, TwsyncError
+from twsync.limits import HTTP_CONNECT_TIMEOUT, HTTP_TIMEOUT
+from twsync.transport.datachannel import DataChannel
+from twsync.transport.interfaces import Clock
+
+#: The address of a SyncML server on a data channel; the host name in it leads nowhere else.
+CHANNEL_URL = "http://peer.invalid/syncml"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP response."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+#: POST a body of a type to a URL.
+Post = Callable[[str, str, bytes], Awaitable[Answer]]
+
+
+def post_with(agent: Agent, clock: Clock, limit: int, patience: float = HTTP_TIMEOUT) -> Post:
+    """A function that posts by `agent`.
+
+    :param limit: bytes of an answer's body.
+    :param patience: seconds from the request to the end of the answer.
+    """
+
+    async def post(url: str, content_type: str, body: bytes) -> Answer:
+        """:raises SessionError: ``unreachable``, ``timeout``, ``too-large``, ``connection-lost``."""
+        headers = Headers(
+            {
+                "Content-Type": [content_type],
+                "Accept": [content_type],
+                "User-Agent": [f"twsync/{__version__}"],
+                "Cache-Control": ["no-store"],
+            }
+        )
+        asked: Deferred[Any] = agent.request(b"POST", url.encode("ascii"), headers, cast(Any, _Whole(body)))
+        late = False
+
+        def expired() -> None:
+            nonlocal late
+            late = True
+            asked.cancel()
+
+        timer = clock.callLater(patience, expired)
+        body_read: Deferred[bytes] | None = None
+        try:
+            response = await asked
+            asked = body_read = _body(response, limit)
+            content = await body_read
+        except TwsyncError:
+            raise
+        except Exception as error:  # whatever a connection can fail with: refused, no such name, TLS, cut off
+            if late:
+                raise SessionError(f"{url} did not answer within {patience:.0f} seconds; try again later.", "timeout") from None
+            cause = _cause(error)
+            if isinstance(cause, CancelledError):
+                raise cause from None
+            raise SessionError(f"{url} cannot be reached: {_reason(cause)}.", "unreachable") from None
+        finally:
+            if timer.active():
+                timer.cancel()
+        found: list[str] = response.headers.getRawHeaders("Content-Type", [""])
+        return Answer(response.code, found[0], content)
+
+    return post
+
+
+def web_agent(reactor: Any) -> Agent:  # noqa: ANN401 - a reactor has no type that a checker understands
+    """An agent for URLs, https by the platform's authorities."""
+    return Agent(reactor, connectTimeout=HTTP_CONNECT_TIMEOUT, pool=_pool(reactor))  # type: ignore[no-untyped-call]
+
+
+def channel_agent(reactor: Any, channel: DataChannel) -> Agent:  # noqa: ANN401
+    """An agent that reaches one server, the one at the other end of a data channel, whatever the URL says.
+
+    The channel carries HTTP from the first request on, and no frames from now on. HTTP/1.1 keeps it open; once it is closed, the agent is
+    of no use any more.
+    """
+    channel.hush()
+    return cast(Any, Agent).usingEndpointFactory(reactor, _OnChannel(channel), _pool(reactor))  # type: ignore[no-any-return]
+
+
+def serve(channel: DataChannel, site: Site, clock: Clock) -> None:
+    """Let a data channel carry HTTP from now on, as its server."""
+    # As Site.buildProtocol does, but for the look at ALPN, which names the protocol that the connection began with.
+    protocol: Any = cast(Any, HTTPChannel)()
+    protocol.factory = protocol.site = site
+    protocol.requestFactory = site.requestFactory
+    protocol.timeOut = site.timeOut
+    protocol.callLater = clock.callLater
+    channel.become(protocol)
+
+
+def _pool(reactor: Any) -> HTTPConnectionPool:  # noqa: ANN401
+    pool: Any = cast(Any, HTTPConnectionPool)(reactor, persistent=True)
+    pool.maxPersistentPerHost = 1
+    pool.retryAutomatically = False
+    return cast(HTTPConnectionPool, pool)
+
+
+@implementer(IAgentEndpointFactory)
+class _OnChannel:
+    """Every endpoint is the channel; it can be used once."""
+
+    def __init__(self, channel: DataChannel) -> None:
+        self._channel = channel
+        self._used = False
+
+    def endpointForURI(self, uri: object) -> _OnChannel:
+        """This."""
+        return self
+
+    def connect(self, factory: Factory[Any]) -> Deferred[Any]:
+        """The protocol on the channel."""
+        if self._used:
+            return fail(SessionError("The connection to the other device was lost; start the session again.", "connection-lost"))
+        self._used = True
+        protocol: Any = factory.buildProtocol(None)
+        try:
+            self._channel.become(protocol)
+        except TwsyncError:
+            return fail(Failure())  # type: ignore[no-untyped-call]
+        return succeed(protocol)
+
+
+@implementer(IBodyProducer)
+class _Whole:
+    """A request's body, in memory already and so written at once."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.length = len(body)
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:  # noqa: ANN401 - a consumer of zope's kind
+        """Write it."""
+        consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """It is written."""
+
+    def resumeProducing(self) -> None:
+        """It is written."""
+
+    def stopProducing(self) -> None:
+        """It is written."""
+
+
+class _Body(Protocol):
+    """Takes a response's body, up to a limit."""
+
+    def __init__(self, limit: int, done: Deferred[bytes]) -> None:
+        self._limit = limit
+        self._done = done
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        """A piece."""
+        self._size += len(data)
+        if self._size > self._limit:
+            self._finish(SessionError(f"The answer is longer than {self._limit} bytes; it was refused.", "too-large"))
+            cast(Any, self.transport).abortConnection()
+        else:
+            self._pieces.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The end, the right one or another."""
+        if reason.check(ResponseDone, PotentialDataLoss):  # type: ignore[no-untyped-call]
+            self._finish(None)
+        else:
+            self._finish(SessionError("The connection broke off in the middle of an answer; try again.", "connection-lost"))
+
+    def _finish(self, error: TwsyncError | None) -> None:
+        if not self._done.called:
+            if error is None:
+                self._done.callback(b"".join(self._pieces))
+            else:
+                self._done.errback(error)
+
+
+def _body(response: Any, limit: int) -> Deferred[bytes]:  # noqa: ANN401 - twisted.web's response
+    def abandoned(_: Deferred[bytes]) -> None:
+        transport = getattr(receiver, "transport", None)
+        if transport is not None:
+            transport.abortConnection()
+
+    done: Deferred[bytes] = Deferred(abandoned)
+    receiver = _Body(limit, done)
+    response.deliverBody(receiver)
+    return done
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What Twisted has wrapped in lists."""
+    inner = getattr(error, "reasons", None)
+    return _cause(inner[0].value) if inner else error
+
+
+def _reason(error: BaseException) -> str:
+    """One line without its full stop."""
+    lines = str(error).strip().rstrip(".").splitlines()
+    return lines[0] if lines else type(error).__name__
