@@ -23,11 +23,12 @@ struct twd_table {
     uint64_t seed;
     uint64_t length; /* bytes of the old file */
     uint32_t block_length;
+    int strong_shift;      /* what the signature leaves away of a strong sum */
     uint32_t short_length; /* bytes of the last block if it is short, else 0 */
     uint32_t full;         /* blocks of full length */
     uint32_t count;        /* entries */
     int filter_shift, bucket_shift;
-    uint64_t *strong;  /* of every block, the short one included, in file order */
+    uint64_t *strong;  /* of every block, the short one included, in file order; only the bits that the signature has */
     twd_entry *entry;  /* by key, then file order */
     uint32_t *bucket;  /* bucket[k]: first entry whose key's top bits are k or more */
     uint32_t *filter;

@@ -11,15 +11,16 @@
 /* A state function has set the next state and wants to be called again; never leaves the library. */
 #define TWD_RUNNING ((twd_result)100)
 
-#define TWD_SIGNATURE_MAGIC "\x89twsig1\n"
-#define TWD_DELTA_MAGIC "\x89twdel1\n"
+#define TWD_SIGNATURE_MAGIC "\x89twsig2\n"
+#define TWD_DELTA_MAGIC "\x89twdel2\n"
 #define TWD_SIGNATURE_END "\0end"
 enum {
     TWD_MAGIC_BYTES = 8,
-    TWD_SIGNATURE_HEADER = 20,
-    TWD_BLOCK = 12,
+    TWD_SIGNATURE_HEADER = 21,
+    TWD_WEAK_BYTES = 4,
+    TWD_MAX_ENTRY = TWD_WEAK_BYTES + TWD_MAX_STRONG_LENGTH,
     TWD_SIGNATURE_TRAILER = 24,
-    TWD_DELTA_HEADER = 24,
+    TWD_DELTA_HEADER = 28,
     TWD_DELTA_TRAILER = 24,
     TWD_OP_END = 0,
     TWD_OP_LITERAL = 1,

@@ -10,7 +10,7 @@ struct twd_signature {
     twd_pending pending;
     twd_xxh64_state stream; /* over all that was written */
     uint64_t seed, length;
-    uint32_t block_length, blocks;
+    uint32_t block_length, strong_length, blocks;
     /* the block under way, if it began in an earlier portion */
     uint32_t held;
     twd_weak weak;
@@ -25,11 +25,19 @@ static twd_result s_done(twd_signature *job, twd_buffers *b) {
     return TWD_DONE;
 }
 
-static void add_entry(twd_signature *job, uint32_t weak, uint64_t strong) {
-    uint8_t *p = add(job, TWD_BLOCK);
+/* The first bytes of the strong sum, of a number of which the highest byte is the first. */
+static void put_entry(const twd_signature *job, uint8_t *p, uint32_t weak, uint64_t strong) {
+    uint8_t sum[8];
     twd_put32(p, weak);
-    twd_put64(p + 4, strong);
-    twd_xxh64_update(&job->stream, p, TWD_BLOCK);
+    twd_put64(sum, strong);
+    memcpy(p + TWD_WEAK_BYTES, sum, job->strong_length);
+}
+
+static void add_entry(twd_signature *job, uint32_t weak, uint64_t strong) {
+    size_t n = TWD_WEAK_BYTES + job->strong_length;
+    uint8_t *p = add(job, n);
+    put_entry(job, p, weak, strong);
+    twd_xxh64_update(&job->stream, p, n);
     job->blocks++;
 }
 
@@ -88,18 +96,21 @@ static twd_result s_header(twd_signature *job, twd_buffers *b) {
     uint8_t *p = add(job, TWD_SIGNATURE_HEADER);
     memcpy(p, TWD_SIGNATURE_MAGIC, TWD_MAGIC_BYTES);
     twd_put32(p + 8, job->block_length);
-    twd_put64(p + 12, job->seed);
+    p[12] = (uint8_t)job->strong_length;
+    twd_put64(p + 13, job->seed);
     twd_xxh64_update(&job->stream, p, TWD_SIGNATURE_HEADER);
     job->state = s_blocks;
     return TWD_RUNNING;
 }
 
-twd_signature *twd_signature_new(uint32_t block_length, uint64_t seed) {
+twd_signature *twd_signature_new(uint32_t block_length, uint32_t strong_length, uint64_t seed) {
     if (!block_length || block_length > TWD_MAX_BLOCK_LENGTH) return NULL;
+    if (strong_length < TWD_MIN_STRONG_LENGTH || strong_length > TWD_MAX_STRONG_LENGTH) return NULL;
     twd_signature *job = calloc(1, sizeof *job);
     if (!job) return NULL;
     job->state = s_header;
     job->block_length = block_length;
+    job->strong_length = strong_length;
     job->seed = seed;
     twd_xxh64_begin(&job->stream, 0);
     return job;
@@ -113,4 +124,26 @@ twd_result twd_signature_step(twd_signature *job, twd_buffers *b) {
         twd_result result = job->state(job, b);
         if (result != TWD_RUNNING) return result;
     }
+}
+
+size_t twd_signature_sum(const twd_signature *job, const uint8_t *data, size_t length, uint8_t *out) {
+    uint8_t *p = out;
+    for (; length >= job->block_length; data += job->block_length, length -= job->block_length) {
+        uint32_t weak;
+        uint64_t strong;
+        twd_block_sums(data, job->block_length, job->seed, &weak, &strong);
+        put_entry(job, p, weak, strong);
+        p += TWD_WEAK_BYTES + job->strong_length;
+    }
+    return (size_t)(p - out);
+}
+
+twd_result twd_signature_add(twd_signature *job, const uint8_t *entries, size_t length) {
+    size_t entry = TWD_WEAK_BYTES + job->strong_length, count = length / entry;
+    if (job->state != s_blocks || job->held || job->pending.length || length % entry) return TWD_CORRUPT;
+    if (count > TWD_MAX_SIGNATURE_BLOCKS - job->blocks) return TWD_TOO_MANY;
+    twd_xxh64_update(&job->stream, entries, length);
+    job->blocks += (uint32_t)count;
+    job->length += (uint64_t)count * job->block_length;
+    return TWD_DONE;
 }

@@ -1,4 +1,5 @@
 #include "check.h"
+#include "blocktable.h"
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -59,7 +60,7 @@ static void close_output(twd_buffers *b, size_t size, bytes *out) {
 }
 
 bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p) {
-    twd_signature *job = twd_signature_new(block_length, seed);
+    twd_signature *job = twd_signature_new(block_length, 4 + (uint32_t)(seed % 5), seed);
     bytes out = bytes_of("", 0);
     size_t at = 0;
     twd_result result = TWD_MORE;
@@ -82,9 +83,38 @@ bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p
     return out;
 }
 
+bytes make_signature_in_parts(bytes old, uint32_t block_length, uint64_t seed) {
+    twd_signature *job = twd_signature_new(block_length, 4 + (uint32_t)(seed % 5), seed);
+    size_t room = 100 + 12 * (old.length / block_length + 1), at = 0;
+    bytes out = {malloc(room), 0, room};
+    CHECK(job && out.data);
+    twd_buffers b = {.next_out = out.data, .avail_out = room};
+    CHECK(twd_signature_add(job, out.data, 0) == TWD_CORRUPT); /* the header comes first */
+    CHECK(twd_signature_step(job, &b) == TWD_MORE);
+    while (old.length - at >= block_length) {
+        bytes part = bytes_of(old.data + at, twd_min(old.length - at, block_length * (1 + random_below(3)) + random_below(block_length)));
+        size_t n = twd_signature_sum(job, part.data, part.length, b.next_out);
+        CHECK(twd_signature_add(job, b.next_out, n - 1) == TWD_CORRUPT);
+        CHECK(twd_signature_add(job, b.next_out, n) == TWD_DONE);
+        b.next_out += n;
+        b.avail_out -= n;
+        at += part.length - part.length % block_length;
+        bytes_free(&part);
+    }
+    b.next_in = old.data + at;
+    b.avail_in = old.length - at;
+    b.last_in = 1;
+    CHECK(twd_signature_step(job, &b) == TWD_DONE);
+    CHECK(twd_signature_add(job, out.data, 0) == TWD_CORRUPT);
+    out.length = room - b.avail_out;
+    twd_signature_free(job);
+    return out;
+}
+
 const char *const KERNELS[] = {"portable", "avx2", "avx512", NULL};
 
-static bytes search(const twd_table *table, const twd_kernel *kernel, bytes new_file, portions p, twd_search_stats *stats) {
+/* With `foresee`, what another thread could find out is told for a part of each window, cut short at random. */
+static bytes search(const twd_table *table, const twd_kernel *kernel, bytes new_file, portions p, int foresee, twd_search_stats *stats) {
     twd_search *job = twd_search_new(table, kernel);
     bytes out = bytes_of("", 0);
     size_t at = 0, end = 0;
@@ -94,6 +124,16 @@ static bytes search(const twd_table *table, const twd_kernel *kernel, bytes new_
         end += twd_min(p.in, new_file.length - end);
         bytes window = bytes_of(new_file.data + at, end - at);
         twd_buffers b = {.next_in = window.data, .avail_in = window.length, .last_in = end == new_file.length};
+        twd_candidate found[40];
+        size_t from = random_below(window.length + 1), room = 1 + random_below(sizeof found / sizeof *found);
+        if (foresee && window.length - from >= table->block_length) {
+            size_t most = window.length - from - table->block_length;
+            size_t count = twd_foresee(table, kernel, window.data + from, &most, found, room);
+            CHECK(count <= room && (count == room || from + most + table->block_length == window.length));
+            twd_search_foreseen(job, window.data + from, most, found, count);
+        } else {
+            twd_search_foreseen(job, NULL, 0, NULL, 0);
+        }
         do {
             open_output(&b, p.out);
             result = twd_search_step(job, &b);
@@ -115,11 +155,11 @@ bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *
     twd_table *table;
     twd_search_stats first, again;
     CHECK(twd_table_new(signature.data, signature.length, &table) == TWD_DONE);
-    bytes out = search(table, twd_kernel_find(KERNELS[0]), new_file, p, &first);
-    for (size_t k = 1; KERNELS[k]; k++) {
-        const twd_kernel *kernel = twd_kernel_find(KERNELS[k]);
+    bytes out = search(table, twd_kernel_find(KERNELS[0]), new_file, p, 0, &first);
+    for (size_t k = 1; KERNELS[k / 2]; k++) {
+        const twd_kernel *kernel = twd_kernel_find(KERNELS[k / 2]);
         if (!kernel) continue; /* not on this CPU; main() says so */
-        bytes other = search(table, kernel, new_file, p, &again);
+        bytes other = search(table, kernel, new_file, p, k % 2, &again);
         CHECK(bytes_equal(out, other));
         CHECK(!memcmp(&first, &again, sizeof first));
         bytes_free(&other);
