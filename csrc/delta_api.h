@@ -103,6 +103,15 @@ void twd_patch_free(twd_patch *job);
 twd_result twd_patch_step(twd_patch *job, twd_buffers *buffers);
 twd_result twd_patch_copied(twd_patch *job, const uint8_t *data, size_t length);
 twd_result twd_patch_skipped(twd_patch *job, uint64_t length);
+/* The same with the work in several threads. After twd_patch_defer the job reads the stream alone: copies are passed over by twd_patch_skipped. The
+ * caller accounts for the output, in order: literal bytes as they are, copied blocks by the sums that twd_patch_sum makes of them, 8 bytes a
+ * block; that one only looks at what never changes once the stream's header was read, and may run beside anything. When the stream has ended and
+ * all is accounted for, twd_patch_prove tells whether the output is right. */
+void twd_patch_defer(twd_patch *job);
+uint32_t twd_patch_block_length(const twd_patch *job);
+size_t twd_patch_sum(const twd_patch *job, const uint8_t *data, size_t length, uint8_t *out);
+void twd_patch_account(twd_patch *job, const uint8_t *data, size_t length);
+twd_result twd_patch_prove(twd_patch *job);
 uint64_t twd_patch_literal_bytes(const twd_patch *job);
 uint64_t twd_patch_matched_bytes(const twd_patch *job);
 const char *twd_patch_reason(const twd_patch *job); /* why TWD_CORRUPT; never NULL */

@@ -20,6 +20,7 @@ struct twd_patch {
     uint32_t held;
     twd_xxh64_state block;
     int unproved; /* some bytes of the output were not looked at */
+    int deferred; /* the caller accounts for the output; it is proved behind the end of the stream */
     uint64_t literal_bytes, matched_bytes;
     const char *reason;
 };
@@ -85,7 +86,7 @@ static twd_result s_literal(twd_patch *job, twd_buffers *b) {
     }
     if (!b->avail_in) return TWD_MORE;
     size_t n = job->left < b->avail_in ? (size_t)job->left : b->avail_in;
-    twd_xxh64_update(&job->output, b->next_in, n);
+    if (!job->deferred) twd_xxh64_update(&job->output, b->next_in, n);
     b->run = b->next_in;
     b->run_length = n;
     b->next_in += n;
@@ -137,15 +138,19 @@ static twd_result s_done(twd_patch *job, twd_buffers *b) {
     return TWD_DONE;
 }
 
+static twd_result prove(twd_patch *job) {
+    if (!job->unproved && twd_get64(job->fixed + 8) != twd_xxh64_digest(&job->output))
+        return corrupt(job, "the bytes written are not those of the new file (altered, or made for another old file)");
+    return TWD_DONE;
+}
+
 static twd_result s_trailer(twd_patch *job, twd_buffers *b) {
     if (!collect(job, b, TWD_DELTA_TRAILER)) return TWD_MORE;
     twd_xxh64_update(&job->frame, job->fixed, 16);
     if (twd_get64(job->fixed + 16) != twd_xxh64_digest(&job->frame)) return corrupt(job, "altered (its checksum does not fit)");
     if (twd_get64(job->fixed) != job->written) return corrupt(job, "it does not write as many bytes as it says");
-    if (!job->unproved && twd_get64(job->fixed + 8) != twd_xxh64_digest(&job->output))
-        return corrupt(job, "the bytes written are not those of the new file (altered, or made for another old file)");
     job->state = s_done;
-    return TWD_RUNNING;
+    return job->deferred || prove(job) == TWD_DONE ? TWD_RUNNING : TWD_CORRUPT;
 }
 
 static twd_result s_op(twd_patch *job, twd_buffers *b) {
@@ -228,10 +233,33 @@ twd_result twd_patch_copied(twd_patch *job, const uint8_t *data, size_t length) 
 
 twd_result twd_patch_skipped(twd_patch *job, uint64_t length) {
     if (job->state != s_copy || length > job->left) return corrupt(job, "more was copied than was asked for");
-    job->unproved = 1;
+    job->unproved = !job->deferred;
     job->held = 0;
     copied(job, length);
     return TWD_DONE;
+}
+
+void twd_patch_defer(twd_patch *job) { job->deferred = 1; }
+
+uint32_t twd_patch_block_length(const twd_patch *job) { return job->block_length; }
+
+size_t twd_patch_sum(const twd_patch *job, const uint8_t *data, size_t length, uint8_t *out) {
+    uint8_t *p = out;
+    while (length) {
+        size_t n = twd_min(job->block_length, length);
+        twd_put64(p, twd_xxh64(data, n, job->seed));
+        p += 8;
+        data += n;
+        length -= n;
+    }
+    return (size_t)(p - out);
+}
+
+void twd_patch_account(twd_patch *job, const uint8_t *data, size_t length) { twd_xxh64_update(&job->output, data, length); }
+
+twd_result twd_patch_prove(twd_patch *job) {
+    if (job->state != s_done) return TWD_CORRUPT;
+    return prove(job);
 }
 
 uint64_t twd_patch_literal_bytes(const twd_patch *job) { return job->literal_bytes; }

@@ -169,8 +169,9 @@ bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *
     return out;
 }
 
-twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes *out) {
+static twd_result apply(bytes old, bytes delta, portions p, uint64_t most, int defer, bytes *out) {
     twd_patch *job = twd_patch_new(most);
+    if (defer) twd_patch_defer(job);
     twd_result result = TWD_MORE;
     CHECK(job);
     *out = bytes_of("", 0);
@@ -183,6 +184,7 @@ twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes 
             if (result == TWD_LITERAL) {
                 CHECK(b.run >= portion.data && b.run + b.run_length <= portion.data + n);
                 bytes_append(out, b.run, b.run_length);
+                if (defer) twd_patch_account(job, b.run, b.run_length);
             } else if (result == TWD_COPY) {
                 CHECK(b.copy_length > 0);
                 if (b.copy_offset > old.length || b.copy_length > old.length - b.copy_offset) {
@@ -190,7 +192,16 @@ twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes 
                     break;
                 }
                 size_t part = twd_min(p.out, (size_t)b.copy_length);
-                CHECK(twd_patch_copied(job, old.data + b.copy_offset, part) == TWD_DONE);
+                if (defer) {
+                    part = (size_t)b.copy_length;
+                    bytes sums = bytes_random(8 * ((part - 1) / twd_patch_block_length(job) + 1), 1);
+                    CHECK(twd_patch_sum(job, old.data + b.copy_offset, part, sums.data) == sums.length);
+                    twd_patch_account(job, sums.data, sums.length);
+                    CHECK(twd_patch_skipped(job, part) == TWD_DONE);
+                    bytes_free(&sums);
+                } else {
+                    CHECK(twd_patch_copied(job, old.data + b.copy_offset, part) == TWD_DONE);
+                }
                 bytes_append(out, old.data + b.copy_offset, part);
             } else {
                 break;
@@ -199,9 +210,19 @@ twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes 
         }
         bytes_free(&portion);
     }
+    if (defer && result == TWD_DONE) result = twd_patch_prove(job);
     if (result == TWD_DONE) CHECK(twd_patch_literal_bytes(job) + twd_patch_matched_bytes(job) == out->length);
     CHECK(twd_patch_reason(job));
     twd_patch_free(job);
+    return result;
+}
+
+twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes *out) {
+    bytes deferred;
+    twd_result result = apply(old, delta, p, most, 0, out);
+    CHECK(apply(old, delta, p, most, 1, &deferred) == result);
+    CHECK(result != TWD_DONE || bytes_equal(*out, deferred));
+    bytes_free(&deferred);
     return result;
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twsync.delta._core import ffi, lib
+from twsync.delta._native_spread import Spread
 from twsync.delta.format import PatchStats
 from twsync.delta.source import bytes_of, filler, write_all
 from twsync.errors import FormatError
@@ -61,27 +62,24 @@ def patched(
     copy: Callable[[int, int], None] | None,
 ) -> PatchStats:
     """Carry out a delta stream; see `twsync.delta.patch`."""
-    beside = _Beside(executor)
-    try:
-        return _patched(old, ops, out, most, beside, copy)
-    finally:
-        beside.leave()
-
-
-def _patched(
-    old: BytesLike | Seekable,
-    ops: Iterable[BytesLike],
-    out: Writable,
-    most: int,
-    beside: _Beside,
-    copy: Callable[[int, int], None] | None,
-) -> PatchStats:
     job = lib.twd_patch_new(most)
     if job == ffi.NULL:
         raise MemoryError
     job = ffi.gc(job, lib.twd_patch_free)
+    read_at = getattr(old, "readinto_at", None)
+    writer: _Copier | Spread
+    if executor is not None and read_at is not None and copy is None:
+        writer = Spread(job, read_at, out, executor)
+    else:
+        writer = _Copier(job, old, out, executor)
+    try:
+        return _patched(job, ops, writer, copy)
+    finally:
+        writer.leave()
+
+
+def _patched(job: object, ops: Iterable[BytesLike], writer: _Copier | Spread, copy: Callable[[int, int], None] | None) -> PatchStats:
     buffers = ffi.new("twd_buffers *")
-    copier = _Copier(job, old, out, beside)
     result = lib.TWD_MORE
     for chunk in ops:
         view = memoryview(chunk).cast("B")
@@ -91,18 +89,20 @@ def _patched(
                 result = lib.twd_patch_step(job, buffers)
                 if result == lib.TWD_LITERAL:
                     end = len(view) - buffers.avail_in
-                    copier.write(view[end - buffers.run_length : end])
+                    writer.write(view[end - buffers.run_length : end])
                 elif result == lib.TWD_COPY and copy is not None:
-                    beside.wait()
+                    writer.give_back()
                     copy(buffers.copy_offset, buffers.copy_length)
                     lib.twd_patch_skipped(job, buffers.copy_length)
                 elif result == lib.TWD_COPY:
-                    copier.copy(buffers.copy_offset, buffers.copy_length)
+                    writer.copy(buffers.copy_offset, buffers.copy_length)
                 else:
                     break
-        beside.wait()  # the chunk is the caller's again
+        writer.give_back()
         if result == lib.TWD_CORRUPT:
             break
+    if result == lib.TWD_DONE:
+        result = writer.end()
     if result != lib.TWD_DONE:
         raise FormatError(f"delta: {ffi.string(lib.twd_patch_reason(job)).decode()}")
     return PatchStats(lib.twd_patch_literal_bytes(job), lib.twd_patch_matched_bytes(job))
@@ -111,7 +111,8 @@ def _patched(
 class _Copier:
     """Writes the new file: literals, and ranges of the old file past the checksum of the job."""
 
-    def __init__(self, job: object, old: BytesLike | Seekable, out: Writable, beside: _Beside) -> None:
+    def __init__(self, job: object, old: BytesLike | Seekable, out: Writable, executor: Executor | None) -> None:
+        beside = _Beside(executor)
         self._job = job
         self._old = old
         self._out = out
@@ -154,3 +155,16 @@ class _Copier:
             write_all(self._out, part)
         else:
             self._beside.start(write_all, self._out, part)
+
+    def give_back(self) -> None:
+        """All that was given is written: it is the caller's again."""
+        self._beside.wait()
+
+    def end(self) -> int:
+        """What becomes of the stream, which has come to its end."""
+        done: int = lib.TWD_DONE
+        return done
+
+    def leave(self) -> None:
+        """Nothing is under way any more."""
+        self._beside.leave()
