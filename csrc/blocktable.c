@@ -8,6 +8,8 @@ enum {
     FILTER_MIN_BITS = 11,  /* log2 of words: 8 KiB */
     FILTER_MAX_BITS = 20,  /* 4 MiB: beyond a second-level cache a larger one costs more than it spares */
     FILTER_BITS_PER_BLOCK = 1, /* log2: with two words for each block one offset in 400 is let through in vain */
+    SIEVE_MIN_BLOCKS = 4096, /* the filter has 32 KiB then */
+    SIEVE_MAX_BLOCKS = 131072, /* it lets four of ten through then, and spares nothing */
     BUCKET_MIN_BITS = 4,
     BUCKET_MAX_BITS = 22
 };
@@ -58,7 +60,9 @@ static twd_result fill(twd_table *t, const uint8_t *blocks, uint32_t total, size
     t->bucket_shift = 32 - bucket_bits;
     t->filter = calloc((size_t)1 << filter_bits, sizeof *t->filter);
     t->bucket = malloc((((size_t)1 << bucket_bits) + 1) * sizeof *t->bucket);
-    if (!work || !spare || !t->strong || !t->filter || !t->bucket) {
+    int sieve = t->full >= SIEVE_MIN_BLOCKS && t->full <= SIEVE_MAX_BLOCKS;
+    if (sieve) t->sieve = calloc(TWD_SIEVE_WORDS, sizeof *t->sieve);
+    if (!work || !spare || !t->strong || !t->filter || !t->bucket || (sieve && !t->sieve)) {
         free(work);
         free(spare);
         return TWD_NO_MEMORY;
@@ -68,7 +72,9 @@ static twd_result fill(twd_table *t, const uint8_t *blocks, uint32_t total, size
         for (size_t k = 0; k < strong_length; k++) strong = strong << 8 | blocks[TWD_WEAK_BYTES + k];
         t->strong[i] = strong;
         if (i < t->full) {
-            work[i].key = twd_key(twd_get32(blocks));
+            uint32_t weak = twd_get32(blocks);
+            work[i].key = twd_key(weak);
+            if (sieve) t->sieve[weak >> TWD_SIEVE_SHIFT] |= 1u << (weak & 31);
             work[i].block = i;
         }
     }
@@ -123,5 +129,6 @@ void twd_table_free(twd_table *t) {
     free(t->entry);
     free(t->bucket);
     free(t->filter);
+    free(t->sieve);
     free(t);
 }
