@@ -61,11 +61,11 @@ static inline size_t twd_min(size_t a, size_t b) { return a < b ? a : b; }
 
 /* A few bytes made by a job that wait for room in the caller's buffer. */
 typedef struct {
-    uint8_t bytes[64];
+    uint8_t bytes[128];
     size_t length, done;
 } twd_pending;
 
-/* Room for n more bytes, which the caller fills; jobs queue at most one operation pair (under 64 bytes) between flushes. */
+/* Room for n more bytes, which the caller fills; jobs queue at most an operation pair, or the entries of eight blocks, between flushes. */
 static inline uint8_t *twd_pending_add(twd_pending *q, size_t n) {
     uint8_t *p = q->bytes + q->length;
     q->length += n;

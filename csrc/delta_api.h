@@ -42,9 +42,15 @@ typedef struct {
 uint64_t twd_xxh64(const uint8_t *data, size_t length, uint64_t seed);
 uint32_t twd_weaksum(const uint8_t *data, size_t length);
 
+/* A kernel is the inner loops of search and sums for one kind of vector unit: "portable", "avx2", "avx512". All give the same bytes. NULL asks for the best that
+ * this CPU can run. The result is NULL if the named one is unknown, was not built, or cannot run here. */
+typedef struct twd_kernel twd_kernel;
+const twd_kernel *twd_kernel_find(const char *name);
+const char *twd_kernel_name(const twd_kernel *kernel);
+
 /* Signature: input in any portions. NULL if there is no memory or a length is out of bounds. */
 typedef struct twd_signature twd_signature;
-twd_signature *twd_signature_new(uint32_t block_length, uint32_t strong_length, uint64_t seed);
+twd_signature *twd_signature_new(const twd_kernel *kernel, uint32_t block_length, uint32_t strong_length, uint64_t seed);
 void twd_signature_free(twd_signature *job);
 twd_result twd_signature_step(twd_signature *job, twd_buffers *buffers);
 /* The same in parts, for several threads. twd_signature_sum only looks at what never changes in a job: it may run beside anything. It writes
@@ -70,12 +76,6 @@ typedef struct {
     uint64_t passed_over; /* candidates not looked at, because too many before were in vain */
 } twd_search_stats;
 
-/* A kernel is the inner loop of the search for one kind of vector unit: "portable", "avx2", "avx512". All give the same bytes. NULL asks for the best that
- * this CPU can run. The result is NULL if the named one is unknown, was not built, or cannot run here. */
-typedef struct twd_kernel twd_kernel;
-const twd_kernel *twd_kernel_find(const char *name);
-const char *twd_kernel_name(const twd_kernel *kernel);
-
 /* Search: what a step leaves of its input (avail_in) must be given again, in one piece, with what follows. A step goes on only when it
  * has at least a block and a byte, or last_in; with window bytes (a block, the longest literal, a byte) it always does. */
 typedef struct twd_search twd_search;
@@ -98,7 +98,7 @@ void twd_search_counters(const twd_search *job, twd_search_stats *stats);
  * file, hands it to twd_patch_copied, writes it, and steps again; output buffers are not used. A caller that proves the new file by itself
  * may copy without looking at the bytes, and say so with twd_patch_skipped: then the checksum of the output is not compared. */
 typedef struct twd_patch twd_patch;
-twd_patch *twd_patch_new(uint64_t max_output);
+twd_patch *twd_patch_new(const twd_kernel *kernel, uint64_t max_output);
 void twd_patch_free(twd_patch *job);
 twd_result twd_patch_step(twd_patch *job, twd_buffers *buffers);
 twd_result twd_patch_copied(twd_patch *job, const uint8_t *data, size_t length);

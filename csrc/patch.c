@@ -4,11 +4,13 @@
  * compares length and both checksums; what was written before is worthless until then. */
 #include <stdlib.h>
 
+#include "kernel.h"
 #include "xxh64.h"
 
 struct twd_patch {
     twd_result (*state)(twd_patch *, twd_buffers *);
     twd_xxh64_state output, frame;
+    const twd_kernel *kernel;
     uint8_t fixed[TWD_DELTA_HEADER]; /* header or trailer as it comes in */
     size_t got;
     uint64_t number; /* variable-length number as it comes in */
@@ -182,10 +184,11 @@ static twd_result s_header(twd_patch *job, twd_buffers *b) {
     return TWD_RUNNING;
 }
 
-twd_patch *twd_patch_new(uint64_t max_output) {
+twd_patch *twd_patch_new(const twd_kernel *kernel, uint64_t max_output) {
     twd_patch *job = calloc(1, sizeof *job);
     if (!job) return NULL;
     job->state = s_header;
+    job->kernel = kernel;
     job->max_output = max_output < INT64_MAX ? max_output : INT64_MAX;
     job->reason = "truncated";
     return job;
@@ -212,17 +215,19 @@ twd_result twd_patch_copied(twd_patch *job, const uint8_t *data, size_t length) 
     while (length) {
         uint64_t behind = job->old_length - job->copy_offset + job->held; /* of the old file, from the start of the block */
         size_t block = behind < job->block_length ? (size_t)behind : job->block_length, n = twd_min(block - job->held, length);
-        uint8_t sum[8];
-        int whole = n == block;
-        if (!whole) {
+        uint8_t sums[8 * TWD_GROUP];
+        if (n == block) {
+            n = twd_min(job->copy_offset + length < job->old_length ? length - length % block : length, block * TWD_GROUP);
+            twd_xxh64_update(&job->output, sums, twd_patch_sum(job, data, n, sums));
+        } else {
             if (!job->held) twd_xxh64_begin(&job->block, job->seed);
             twd_xxh64_update(&job->block, data, n);
             job->held += (uint32_t)n;
-        }
-        if (whole || job->held == block) {
-            twd_put64(sum, whole ? twd_xxh64(data, n, job->seed) : twd_xxh64_digest(&job->block));
-            twd_xxh64_update(&job->output, sum, sizeof sum);
-            job->held = 0;
+            if (job->held == block) {
+                twd_put64(sums, twd_xxh64_digest(&job->block));
+                twd_xxh64_update(&job->output, sums, 8);
+                job->held = 0;
+            }
         }
         copied(job, n);
         data += n;
@@ -246,9 +251,15 @@ uint32_t twd_patch_block_length(const twd_patch *job) { return job->block_length
 size_t twd_patch_sum(const twd_patch *job, const uint8_t *data, size_t length, uint8_t *out) {
     uint8_t *p = out;
     while (length) {
-        size_t n = twd_min(job->block_length, length);
-        twd_put64(p, twd_xxh64(data, n, job->seed));
-        p += 8;
+        uint64_t sums[TWD_GROUP];
+        size_t n = twd_min(job->block_length, length), count = 1;
+        if (job->kernel->sums && length / TWD_GROUP >= job->block_length) {
+            job->kernel->sums(data, n, job->seed, NULL, sums);
+            n *= count = TWD_GROUP;
+        } else {
+            sums[0] = twd_xxh64(data, n, job->seed);
+        }
+        for (size_t k = 0; k < count; k++, p += 8) twd_put64(p, sums[k]);
         data += n;
         length -= n;
     }

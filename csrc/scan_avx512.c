@@ -110,11 +110,12 @@ static AVX512 size_t scan(const twd_table *t, const uint8_t *p, size_t most, twd
 }
 
 static int runs_here(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi2") &&
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("bmi2") &&
            __builtin_cpu_supports("popcnt");
 }
 
-const twd_kernel twd_avx512 = {"avx512", runs_here, scan};
+const twd_kernel twd_avx512 = {"avx512", runs_here, scan, twd_sums_avx512};
 #else
 typedef int twd_no_avx512;
 #endif

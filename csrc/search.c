@@ -47,6 +47,10 @@ struct twd_search {
     const uint8_t *foreseen;
     size_t foreseen_most, foreseen_count, foreseen_next;
     const twd_candidate *foreseen_at;
+    /* strong sums of blocks that are likely to follow, made with those before: those of `ready` blocks from ready_at on */
+    const uint8_t *ready_at;
+    uint32_t ready;
+    uint64_t ready_sums[TWD_GROUP];
     int weak_lost;       /* `weak` is not that of the window at `at` */
     twd_search_stats stats;
 };
@@ -178,6 +182,21 @@ static int is_block(twd_search *job, const uint8_t *p, uint32_t block) {
     return job->found >> job->table->strong_shift == job->table->strong[block];
 }
 
+/* The same for the expected block, with `ahead` bytes at p: if it follows others that were copied, more of them are likely to follow, and their
+ * sums are made together. */
+static int is_expected(twd_search *job, const uint8_t *p, size_t ahead) {
+    const twd_table *t = job->table;
+    if (!job->ready || p != job->ready_at) {
+        if (!job->kernel->sums || !job->copy_count || ahead / t->block_length < TWD_GROUP) return is_block(job, p, job->expected);
+        job->kernel->sums(p, t->block_length, t->seed, NULL, job->ready_sums);
+        job->ready_at = p;
+        job->ready = TWD_GROUP;
+    }
+    job->found = job->ready_sums[TWD_GROUP - job->ready--];
+    job->ready_at += t->block_length;
+    return job->found >> t->strong_shift == t->strong[job->expected];
+}
+
 /* The table's block that stands at p, or NONE. Of equal blocks the one that goes on from the last match is preferred: where it would
  * stand if the bytes between had been replaced, else inserted. */
 static uint32_t look_up(twd_search *job, const uint8_t *p, uint32_t key) {
@@ -235,7 +254,7 @@ static void find_weak(twd_search *job, const uint8_t *p) {
 static twd_result search_fresh(twd_search *job, twd_buffers *b) {
     const twd_table *t = job->table;
     const uint8_t *p = b->next_in + job->at;
-    if (job->expected < t->full && is_block(job, p, job->expected)) return match_at(job, job->at, job->expected);
+    if (job->expected < t->full && is_expected(job, p, b->avail_in - job->at)) return match_at(job, job->at, job->expected);
     find_weak(job, p);
     uint32_t block = look_up(job, p, twd_key(twd_weak_pack(job->weak)));
     if (block != NONE) return match_at(job, job->at, block);
@@ -323,6 +342,7 @@ void twd_search_free(twd_search *job) { free(job); }
 size_t twd_search_window(const twd_search *job) { return (size_t)job->table->block_length + TWD_MAX_LITERAL + 1; }
 
 twd_result twd_search_step(twd_search *job, twd_buffers *b) {
+    job->ready = 0; /* the input may be another */
     for (;;) {
         if (!twd_pending_flush(&job->pending, b)) return TWD_FULL;
         twd_result result = job->state(job, b);

@@ -45,6 +45,14 @@ void bytes_free(bytes *b) {
 
 int bytes_equal(bytes a, bytes b) { return a.length == b.length && (!a.length || !memcmp(a.data, b.data, a.length)); }
 
+const char *const KERNELS[] = {"portable", "avx2", "avx512", NULL};
+
+const twd_kernel *any_kernel(void) {
+    const twd_kernel *kernel = NULL;
+    while (!kernel) kernel = twd_kernel_find(KERNELS[random_below(3)]);
+    return kernel;
+}
+
 /* An output buffer of its own for each step: exactly p.out bytes. */
 static void open_output(twd_buffers *b, size_t size) {
     b->next_out = malloc(size);
@@ -60,7 +68,7 @@ static void close_output(twd_buffers *b, size_t size, bytes *out) {
 }
 
 bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p) {
-    twd_signature *job = twd_signature_new(block_length, 4 + (uint32_t)(seed % 5), seed);
+    twd_signature *job = twd_signature_new(any_kernel(), block_length, 4 + (uint32_t)(seed % 5), seed);
     bytes out = bytes_of("", 0);
     size_t at = 0;
     twd_result result = TWD_MORE;
@@ -84,7 +92,7 @@ bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p
 }
 
 bytes make_signature_in_parts(bytes old, uint32_t block_length, uint64_t seed) {
-    twd_signature *job = twd_signature_new(block_length, 4 + (uint32_t)(seed % 5), seed);
+    twd_signature *job = twd_signature_new(any_kernel(), block_length, 4 + (uint32_t)(seed % 5), seed);
     size_t room = 100 + 12 * (old.length / block_length + 1), at = 0;
     bytes out = {malloc(room), 0, room};
     CHECK(job && out.data);
@@ -110,8 +118,6 @@ bytes make_signature_in_parts(bytes old, uint32_t block_length, uint64_t seed) {
     twd_signature_free(job);
     return out;
 }
-
-const char *const KERNELS[] = {"portable", "avx2", "avx512", NULL};
 
 /* With `foresee`, what another thread could find out is told for a part of each window, cut short at random. */
 static bytes search(const twd_table *table, const twd_kernel *kernel, bytes new_file, portions p, int foresee, twd_search_stats *stats) {
@@ -170,7 +176,7 @@ bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *
 }
 
 static twd_result apply(bytes old, bytes delta, portions p, uint64_t most, int defer, bytes *out) {
-    twd_patch *job = twd_patch_new(most);
+    twd_patch *job = twd_patch_new(any_kernel(), most);
     if (defer) twd_patch_defer(job);
     twd_result result = TWD_MORE;
     CHECK(job);

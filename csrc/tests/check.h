@@ -37,6 +37,8 @@ int bytes_equal(bytes a, bytes b);
 /* The names of all kernels, the portable one first; NULL ends the list. */
 extern const char *const KERNELS[];
 
+const twd_kernel *any_kernel(void); /* of those that run here, at random */
+
 /* The three jobs, driven to their end. A delta is made by every kernel that runs here, with
  * and without other threads' help, and all have to be equal, counters included. */
 bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p);

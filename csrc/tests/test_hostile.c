@@ -118,7 +118,7 @@ static void lying_deltas_are_refused(void) {
     bytes old = bytes_random(1000, 256); /* longer than any of them says */
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         bytes d = forged_delta(lies[i].old_length, lies[i].ops, lies[i].length, lies[i].total);
-        twd_patch *job = twd_patch_new(200);
+        twd_patch *job = twd_patch_new(any_kernel(), 200);
         twd_buffers b = {.next_in = d.data, .avail_in = d.length};
         twd_result result;
         while ((result = twd_patch_step(job, &b)) == TWD_LITERAL || result == TWD_COPY)
@@ -152,7 +152,7 @@ static void careless_callers_are_safe(void) {
     CHECK(twd_search_step(job, &b) == TWD_MORE);
     twd_search_free(job);
     twd_table_free(table);
-    twd_patch *patch = twd_patch_new(10);
+    twd_patch *patch = twd_patch_new(any_kernel(), 10);
     CHECK(twd_patch_copied(patch, old.data, 1) == TWD_CORRUPT);
     twd_patch_free(patch);
     bytes_free(&old);

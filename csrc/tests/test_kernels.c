@@ -92,6 +92,27 @@ static void sieves(const twd_kernel *kernel) {
     bytes_free(&data);
 }
 
+/* Eight blocks side by side against one by one. */
+static void sums_of_groups(const twd_kernel *kernel) {
+    static const size_t lengths[] = {1, 3, 31, 32, 33, 63, 64, 100, 704, 4097, 70000};
+    for (size_t i = 0; kernel->sums && i < sizeof lengths / sizeof *lengths; i++) {
+        for (int kind = 0; kind < 2; kind++) {
+            size_t length = lengths[i];
+            bytes data = bytes_random(TWD_GROUP * length, 256);
+            uint32_t weak[TWD_GROUP], one_weak;
+            uint64_t strong[TWD_GROUP], alone[TWD_GROUP], one_strong, seed = random64();
+            if (kind) memset(data.data, 255, data.length);
+            kernel->sums(data.data, length, seed, weak, strong);
+            kernel->sums(data.data, length, seed, NULL, alone);
+            for (size_t k = 0; k < TWD_GROUP; k++) {
+                twd_block_sums(data.data + k * length, length, seed, &one_weak, &one_strong);
+                CHECK(weak[k] == one_weak && strong[k] == one_strong && alone[k] == one_strong);
+            }
+            bytes_free(&data);
+        }
+    }
+}
+
 void test_kernels(void) {
     CHECK(twd_kernel_find("portable") == &twd_portable);
     CHECK(!twd_kernel_find("") && !twd_kernel_find("avx"));
@@ -104,5 +125,6 @@ void test_kernels(void) {
         any_length_and_any_bytes(kernel);
         a_filter_that_lets_all_through(kernel);
         sieves(kernel);
+        sums_of_groups(kernel);
     }
 }

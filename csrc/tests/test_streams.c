@@ -82,10 +82,10 @@ static void adjacent_blocks_are_one_copy(void) {
 }
 
 static void bounds_of_jobs(void) {
-    CHECK(!twd_signature_new(0, 4, 0));
-    CHECK(!twd_signature_new(TWD_MAX_BLOCK_LENGTH + 1, 4, 0));
-    CHECK(!twd_signature_new(1, TWD_MIN_STRONG_LENGTH - 1, 0));
-    CHECK(!twd_signature_new(1, TWD_MAX_STRONG_LENGTH + 1, 0));
+    CHECK(!twd_signature_new(any_kernel(), 0, 4, 0));
+    CHECK(!twd_signature_new(any_kernel(), TWD_MAX_BLOCK_LENGTH + 1, 4, 0));
+    CHECK(!twd_signature_new(any_kernel(), 1, TWD_MIN_STRONG_LENGTH - 1, 0));
+    CHECK(!twd_signature_new(any_kernel(), 1, TWD_MAX_STRONG_LENGTH + 1, 0));
     bytes nothing = bytes_of("", 0);
     round_trip(nothing, nothing, 1, (portions){1, 1});
     round_trip(nothing, nothing, TWD_MAX_BLOCK_LENGTH, (portions){1, 1});
@@ -94,7 +94,7 @@ static void bounds_of_jobs(void) {
 
 static void too_many_blocks(void) {
     bytes old = bytes_random(TWD_MAX_SIGNATURE_BLOCKS + 1, 2);
-    twd_signature *job = twd_signature_new(1, 8, 0);
+    twd_signature *job = twd_signature_new(any_kernel(), 1, 8, 0);
     size_t room = TWD_MAX_SIGNATURE + 100;
     uint8_t *out = malloc(room);
     twd_buffers b = {.next_in = old.data, .avail_in = old.length - 1, .next_out = out, .avail_out = room};

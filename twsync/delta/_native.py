@@ -56,7 +56,7 @@ class Native:
         check_block_length(block_length)
         check_strong_length(strong_length)
         check_seed(seed)
-        return signed(old, block_length, strong_length, seed, executor)
+        return signed(self._kernel, old, block_length, strong_length, seed, executor)
 
     def delta(
         self, sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None = None, executor: Executor | None = None
@@ -86,4 +86,4 @@ class Native:
     ) -> PatchStats:
         """See `twsync.delta.patch`."""
         most = limits.MAX_FILE_SIZE if max_output is None else min(max(max_output, 0), limits.MAX_FILE_SIZE)
-        return patched(old, ops, out, most, executor, copy)
+        return patched(self._kernel, old, ops, out, most, executor, copy)

@@ -54,6 +54,7 @@ class _Beside:
 
 
 def patched(
+    kernel: object,
     old: BytesLike | Seekable,
     ops: Iterable[BytesLike],
     out: Writable,
@@ -62,7 +63,7 @@ def patched(
     copy: Callable[[int, int], None] | None,
 ) -> PatchStats:
     """Carry out a delta stream; see `twsync.delta.patch`."""
-    job = lib.twd_patch_new(most)
+    job = lib.twd_patch_new(kernel, most)
     if job == ffi.NULL:
         raise MemoryError
     job = ffi.gc(job, lib.twd_patch_free)

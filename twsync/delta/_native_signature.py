@@ -32,9 +32,11 @@ _OUT = 256 * 1024
 _SHORTEST_SPREAD, _LONGEST_SPREAD = 32, 1024 * 1024
 
 
-def signed(old: BytesLike | Readable, block_length: int, strong_length: int, seed: int, executor: Executor | None) -> Iterator[bytes]:
+def signed(
+    kernel: object, old: BytesLike | Readable, block_length: int, strong_length: int, seed: int, executor: Executor | None
+) -> Iterator[bytes]:
     """The signature stream of `old` in chunks; see `twsync.delta.signature_chunks`."""
-    job = lib.twd_signature_new(block_length, strong_length, seed)
+    job = lib.twd_signature_new(kernel, block_length, strong_length, seed)
     if job == ffi.NULL:
         raise MemoryError
     job = ffi.gc(job, lib.twd_signature_free)
