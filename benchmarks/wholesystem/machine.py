@@ -55,3 +55,9 @@ def facts() -> dict[str, str]:
         "rdiff": version("rdiff"),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def said_of(machine: dict[str, str]) -> str:
+    """The facts in one line."""
+    named = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['memory']}; {machine['system']}; {machine['python']}"
+    return f"{named}; {machine['rsync']}; {machine['rdiff']}; {machine['time'][:10]}."
