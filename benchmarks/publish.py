@@ -49,7 +49,7 @@ def picture(system: dict[str, Any] | None, core: dict[str, Any] | None) -> str:
     assert known is not None
     missing = sorted({advice for result in (system, core) if result for advice in result["missing"].values()})
     notes = ["Seconds, medians of alternating runs; shorter is better. In each row the longest bar has the whole width.", *missing]
-    return beside_chart("twsync beside rsync and rdiff", [*notes, said_of(known["machine"])], panels)
+    return beside_chart("twsync beside rsync and rdiff", [*notes, *said_of(known["machine"])], panels)
 
 
 def growth_table(result: dict[str, Any]) -> str:

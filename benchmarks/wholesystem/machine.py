@@ -57,7 +57,9 @@ def facts() -> dict[str, str]:
     }
 
 
-def said_of(machine: dict[str, str]) -> str:
-    """The facts in one line."""
-    named = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['memory']}; {machine['system']}; {machine['python']}"
-    return f"{named}; {machine['rsync']}; {machine['rdiff']}; {machine['time'][:10]}."
+def said_of(machine: dict[str, str]) -> list[str]:
+    """The facts in two lines."""
+    return [
+        f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['memory']}; {machine['system']}; {machine['python']}; {machine['time'][:10]}.",
+        f"twsync {machine['twsync']}; {machine['rsync']}; {machine['rdiff']}.",
+    ]

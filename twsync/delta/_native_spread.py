@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twsync.delta.interface import Writable
 
 #: Bytes of a batch: they stay in a second-level cache from the reading to the writing.
-_BATCH = 512 * 1024
+_BATCH = 1024 * 1024
 #: Batches being filled or written at a time.
 _THREADS = 2
 
