@@ -2,6 +2,7 @@
 # make test    installs into .venv and runs the whole test suite
 # make lint    style and types
 # make bench   the benchmarks, beside rsync and rdiff (apt install rsync rdiff), into benchmarks/results; docs/performance.md explains them
+# make bench-publish   the same, then the picture of the README and the tables of docs/performance.md are made of the results
 # make ctest   the C core by itself, under the address and undefined-behaviour sanitizers
 # make clean   removes everything that was made
 #
@@ -23,7 +24,7 @@ BUILT_FROM := Makefile setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h csrc
 
 export TWSYNC_NATIVE
 
-.PHONY: demo test lint bench ctest clean
+.PHONY: demo test lint bench bench-publish ctest clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m twsync demo $(DEMO_ARGS)
@@ -38,8 +39,12 @@ lint: $(VENV)/installed-lint
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m pytest benchmarks $(BENCH_ARGS)
-	$(BIN)/python benchmarks/test_delta_core.py --json benchmarks/results/delta-core.json
+	$(BIN)/python benchmarks/delta_core.py $(CORE_ARGS)
 	$(BIN)/python benchmarks/whole_system.py $(WHOLE_ARGS)
+	$(BIN)/python benchmarks/growth.py $(GROWTH_ARGS)
+
+bench-publish: bench
+	$(BIN)/python benchmarks/publish.py
 
 ctest:
 	$(MAKE) -C csrc/tests CC=$(CC) check

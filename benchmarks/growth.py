@@ -33,7 +33,15 @@ def main() -> int:
     for name in options.only:
         before = load()
         answer = QUESTIONS[name](options.rounds)
-        known = {"title": answer.title, "rounds": options.rounds, "machine": facts(), "load": [before, load()], "lines": answer.lines}
+        known = {
+            "title": answer.title,
+            "across": answer.across,
+            "up": answer.up,
+            "rounds": options.rounds,
+            "machine": facts(),
+            "load": [before, load()],
+            "lines": answer.lines,
+        }
         (options.out / f"growth-{name}.json").write_text(json.dumps({**known, "raw": answer.raw}, indent=1) + "\n")
         (options.out / f"growth-{name}.svg").write_text(line_chart(answer.title, answer.across, answer.up, answer.lines))
         print(f"{answer.title} ({answer.up}); load {before[0]} before, {load()[0]} after")

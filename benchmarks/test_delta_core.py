@@ -1,36 +1,25 @@
-"""The delta core: native kernels and pure, by size, block length and hit rate; and its command beside rdiff, in the same run.
+"""The delta core: native kernels and pure, by size, block length and hit rate; and its command beside rdiff, in small.
 
 ``pytest benchmarks/test_delta_core.py`` runs all with pytest-benchmark; ``--benchmark-json`` keeps the numbers. ``python
-benchmarks/test_delta_core.py [--mib 1024] [--rounds 5] [--json FILE]`` runs only the comparison with rdiff, one after the other in turn,
-and prints a table of ratios of medians: wall time, and processor time, which other load on the machine disturbs less.
+benchmarks/delta_core.py`` is the comparison with rdiff that counts.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
-import os
 import random
-import resource
-import shutil
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import delta_core
 import pytest
+from delta_core import MIB, edited
 
 if TYPE_CHECKING:
     from twsync.delta.interface import Backend
 
-MIB = 1024 * 1024
-#: What is wanted (docs/performance.md), as multiples of rdiff's speed.
-WANTED = {"signature": 6.0, "delta, 200 edits": 6.0, "delta, unmatched": 12.0, "patch": 1.0}
 CORES = ("native:portable", "native:avx2", "native:avx512", "pure")
 
 
@@ -42,19 +31,6 @@ def core(name: str) -> Backend:
         return choose(name)
     except BackendError as error:
         pytest.skip(error.message)
-
-
-def edited(old: bytes, edits: int, choice: random.Random) -> bytes:
-    """`old` with overwrites of 4 KiB, and inserts and deletes of up to 1,000 bytes, at random places."""
-    parts, at = [], 0
-    for place in sorted(choice.randrange(len(old)) for _ in range(edits)):
-        place = max(place, at)
-        parts.append(old[at:place])
-        kind = choice.randrange(3)
-        fresh = (4096, choice.randrange(1, 1001), 0)[kind]
-        parts.append(choice.randbytes(fresh))
-        at = min(len(old), place + (4096, 0, choice.randrange(1, 1001))[kind])
-    return b"".join((*parts, old[at:]))
 
 
 def speed(benchmark: Any, work: Callable[[], object], size: int) -> None:
@@ -107,87 +83,18 @@ def test_patch(benchmark: Any, name: str) -> None:
     speed(benchmark, lambda: backend.patch(io.BytesIO(old), ops, io.BytesIO()), size)
 
 
-def test_beside_rdiff() -> None:
+def test_beside_rdiff(tmp_path: Path) -> None:
     """The comparison in small, to see that it works; the wanted ratios are for 1 GiB and a machine with nothing else to do."""
-    if shutil.which("rdiff") is None:
-        pytest.skip("there is no rdiff here; on Debian and Ubuntu: apt install rdiff")
-    print("\n" + table(compare(64, 3)))
+    result = delta_core.compare(16, 2)
+    delta_core.write(result, tmp_path)
+    assert set(result["cases"]) == set(delta_core.WANTED)
+    assert json.loads((tmp_path / "delta-core.json").read_text()) == result
+    print("\n" + delta_core.markdown(result))
 
 
-def measured(command: list[str], out: Path) -> dict[str, float]:
-    """Wall and processor seconds of one command, whose output file is removed before."""
-    out.unlink(missing_ok=True)
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True)
-    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {"wall": wall, "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
-
-
-def compare(mib: int, rounds: int) -> dict[str, Any]:
-    """Run rdiff and the command in turn on an old file of `mib` MiB; the raw runs and the ratios of their medians."""
-    base = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    with tempfile.TemporaryDirectory(dir=base) as made:
-        at = Path(made)
-        choice = random.Random(5)
-        old = b"".join(choice.randbytes(MIB) for _ in range(mib))
-        (at / "old").write_bytes(old)
-        (at / "edited").write_bytes(edited(old, 200, choice))
-        (at / "unlike").write_bytes(b"".join(choice.randbytes(MIB) for _ in range(max(1, mib // 4))))
-        del old
-        ours = [sys.executable, "-m", "twsync.delta"]
-        one, two = str(at / "one"), str(at / "two")
-        for command in (["rdiff", "signature"], [*ours, "signature"]):
-            subprocess.run([*command, str(at / "old"), str(at / f"{command[-1]}-{len(command)}")], check=True)
-        theirs_sig, our_sig = str(at / "signature-2"), str(at / "signature-4")
-        subprocess.run(["rdiff", "delta", theirs_sig, str(at / "edited"), str(at / "theirs")], check=True)
-        subprocess.run([*ours, "delta", our_sig, str(at / "edited"), str(at / "ours")], check=True)
-        old_file, new_file, unlike = str(at / "old"), str(at / "edited"), str(at / "unlike")
-        work = {
-            "signature": (["signature", old_file], ["signature", old_file]),
-            "delta, 200 edits": (["delta", theirs_sig, new_file], ["delta", our_sig, new_file]),
-            "delta, unmatched": (["delta", theirs_sig, unlike], ["delta", our_sig, unlike]),
-            "patch": (["patch", old_file, str(at / "theirs")], ["patch", old_file, str(at / "ours")]),
-        }
-        result: dict[str, Any] = {"mib": mib, "cpus": os.cpu_count(), "cases": {}}
-        for name, (theirs, own) in work.items():
-            runs: dict[str, list[dict[str, float]]] = {"rdiff": [], "twsync": []}
-            for _ in range(rounds):
-                runs["rdiff"].append(measured(["rdiff", *theirs, one], at / "one"))
-                (at / "one").unlink()
-                runs["twsync"].append(measured([*ours, *own, two], at / "two"))
-                (at / "two").unlink()
-            median = {who: {kind: statistics.median(run[kind] for run in runs[who]) for kind in ("wall", "cpu")} for who in runs}
-            ratio = {kind: round(median["rdiff"][kind] / median["twsync"][kind], 2) for kind in ("wall", "cpu")}
-            result["cases"][name] = {"runs": runs, "median": median, "ratio": ratio, "wanted": WANTED[name]}
-        return result
-
-
-def table(result: dict[str, Any]) -> str:
-    """The ratios as Markdown."""
-    lines = ["| work | rdiff s | twsync s | wall | processor | wanted |", "|---|---|---|---|---|---|"]
-    for name, case in result["cases"].items():
-        rdiff, own = case["median"]["rdiff"]["wall"], case["median"]["twsync"]["wall"]
-        ratio = case["ratio"]
-        lines.append(f"| {name} | {rdiff:.2f} | {own:.2f} | {ratio['wall']:.1f} × | {ratio['cpu']:.1f} × | {case['wanted']:.0f} × |")
-    return "\n".join(lines)
-
-
-def main() -> int:
-    """The comparison with rdiff from the command line."""
-    parser = argparse.ArgumentParser(description="The delta core beside rdiff")
-    parser.add_argument("--mib", type=int, default=1024, help="size of the old file (default: 1024)")
-    parser.add_argument("--rounds", type=int, default=5, help="alternating runs of each (default: 5)")
-    parser.add_argument("--json", type=Path, help="a file for the raw runs and ratios")
-    options = parser.parse_args()
-    if shutil.which("rdiff") is None:
-        print("there is no rdiff here; on Debian and Ubuntu: apt install rdiff", file=sys.stderr)
-        return 1
-    result = compare(options.mib, options.rounds)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
-    print(table(result))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def test_without_rdiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said, and the core is measured all the same."""
+    monkeypatch.setattr(delta_core.shutil, "which", lambda name: None)
+    result = delta_core.compare(1, 1)
+    assert "apt install rdiff" in delta_core.markdown(result)
+    assert all(case["runs"]["twsync"] for case in result["cases"].values())

@@ -9,19 +9,23 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import compare_builds
 import pytest
 from whole_system import write
 from wholesystem import rdiff_tool, rsync_tool
+from wholesystem.builds import REPOSITORY, Build, BuildError
+from wholesystem.buildtool import build_tool
 from wholesystem.cases import CASES, Sizes
 from wholesystem.inputs import MIB, edited_file, random_file
 from wholesystem.place import place
 from wholesystem.report import markdown
 from wholesystem.rounds import measure
 from wholesystem.sameness import require_same
-from wholesystem.summary import paired_ratio
+from wholesystem.summary import Ratio, outside, paired_ratio
 from wholesystem.tool import Missing
 from wholesystem.twsync_tool import twsync_tool
 
@@ -79,7 +83,49 @@ def test_ratios_need_pairs_that_agree() -> None:
     assert paired_ratio([each * 1.3 for each in old], old).differs
     assert not paired_ratio(old[::-1], old).differs
     assert paired_ratio([2.0], [1.0]).high == float("inf")
-    assert not paired_ratio([2.0, 2.0], [1.0, 1.0]).differs, "two pairs prove nothing"
+    assert not paired_ratio([2.0] * 7, [1.0] * 7).differs, "seven pairs prove nothing"
+    assert paired_ratio([2.0] * 8, [1.0] * 8) == Ratio(2.0, 2.0, 2.0, 8)
+
+
+def test_interval_is_wilcoxons() -> None:
+    """The critical values of tables of the signed-rank test, both sides together 1 %."""
+    assert [outside(pairs) for pairs in (7, 8, 9, 10, 12, 16, 20, 25)] == [None, 0, 1, 3, 7, 19, 37, 68]
+
+
+def disturbed(choice: random.Random, true: float) -> Ratio:
+    """24 pairs on a busy machine: each run varies by a tenth, one in eight takes up to half as long again."""
+
+    def run(seconds: float) -> float:
+        return seconds * choice.lognormvariate(0, 0.06) * (1 + choice.random() / 2 if choice.random() < 1 / 8 else 1)
+
+    return paired_ratio([run(true) for _ in range(24)], [run(1.0) for _ in range(24)])
+
+
+def test_equal_builds_are_equal_and_slower_ones_are_found() -> None:
+    choice = random.Random(2)
+    assert sum(compare_builds.slower(disturbed(choice, 1.0), 0.05) for _ in range(200)) <= 1
+    assert sum(compare_builds.slower(disturbed(choice, 1.10), 0.05) for _ in range(200)) >= 140
+    assert sum(compare_builds.slower(disturbed(choice, 1.20), 0.05) for _ in range(200)) >= 198
+
+
+def test_two_builds_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    tree, result = str(REPOSITORY), tmp_path / "runs.json"
+    words = [tree, tree, "--mib", "1", "--files", "20", "--pairs", "2", "--only", "new,unchanged", "--json", str(result)]
+    monkeypatch.setattr(compare_builds.sys, "argv", ["compare_builds.py", *words])
+    monkeypatch.setattr(compare_builds, "STARTS", 1)
+    assert compare_builds.main() == 0
+    assert "too few pairs" in capsys.readouterr().out
+    runs = json.loads(result.read_text())["runs"]
+    assert {case: {side: len(each) for side, each in sides.items()} for case, sides in runs.items()} == {
+        case: {"old": 2, "new": 2} for case in ("new", "unchanged")
+    }
+    assert all(run["cpu"] > 0 for sides in runs.values() for each in sides.values() for run in each)
+
+
+def test_build_that_cannot_start_is_said(tmp_path: Path) -> None:
+    broken = Build("broken", str(shutil.which("false")), None)
+    with pytest.raises(BuildError, match="broken could not be measured"), build_tool("old", broken, tmp_path / "old", tmp_path):
+        pass
 
 
 def test_place_outside_memory_is_said() -> None:

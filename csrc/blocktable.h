@@ -1,9 +1,10 @@
 /* The blocks of one signature, ready to be found by weak sum.
  *
- * Three stages, each cheaper than the next and asked more often: a filter small enough for the second-level cache; buckets of sorted keys;
- * the strong sums. A key is the weak sum times an odd constant, a bijection of 32 bits, so that the top bits are well mixed; filter and
+ * Stages, each cheaper than the next and asked more often: a sieve in the first-level cache, for kernels that can make use of it; a filter small
+ * enough for the second-level cache; buckets of sorted keys; the strong sums. A key is the weak sum times an odd constant, a bijection of 32 bits, so that the top bits are well mixed; filter and
  * buckets go by them. The filter is a Bloom filter in words: a key chooses one word, and two bits in it, so that one load tells as much as
- * two look-ups in bitmaps, and vector units can gather many at once.
+ * two look-ups in bitmaps, and vector units can gather many at once. The sieve is a bitmap, by 13 bits of the upper half of the weak sum and 5 of
+ * the lower one: with 65,536 blocks it lets 22 of 100 windows through.
  *
  * The weak sums may be a stranger's choice. In a table with open addressing he could choose them so that all fall in one cluster, and
  * make each look-up as long as the table. Here keys are in order within their bucket and are found by bisection: 21 steps at worst.
@@ -23,15 +24,19 @@ struct twd_table {
     uint64_t seed;
     uint64_t length; /* bytes of the old file */
     uint32_t block_length;
+    int strong_shift;      /* what the signature leaves away of a strong sum */
     uint32_t short_length; /* bytes of the last block if it is short, else 0 */
     uint32_t full;         /* blocks of full length */
     uint32_t count;        /* entries */
     int filter_shift, bucket_shift;
-    uint64_t *strong;  /* of every block, the short one included, in file order */
+    uint64_t *strong;  /* of every block, the short one included, in file order; only the bits that the signature has */
     twd_entry *entry;  /* by key, then file order */
     uint32_t *bucket;  /* bucket[k]: first entry whose key's top bits are k or more */
     uint32_t *filter;
+    uint32_t *sieve;   /* TWD_SIEVE_WORDS; NULL if there are so few blocks that it is not needed, or so many that it lets all through */
 };
+
+enum { TWD_SIEVE_WORDS = 1 << 13, TWD_SIEVE_SHIFT = 19 };
 
 #define TWD_KEY_FACTOR 0x9E3779B1u
 

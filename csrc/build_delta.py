@@ -14,7 +14,8 @@ from pathlib import Path
 
 from cffi import FFI
 
-SOURCES = ("weaksum.c", "xxh64.c", "blocktable.c", "scan.c", "scan_avx2.c", "scan_avx512.c", "signature.c", "search.c", "patch.c")
+KERNELS = ("scan.c", "scan_avx2.c", "scan_avx512.c", "sums_avx512.c")
+SOURCES = ("weaksum.c", "xxh64.c", "blocktable.c", *KERNELS, "signature.c", "search.c", "patch.c")
 HEADERS = ("delta_api.h", "delta.h", "weaksum.h", "xxh64.h", "blocktable.h", "kernel.h")
 
 

@@ -11,15 +11,16 @@
 /* A state function has set the next state and wants to be called again; never leaves the library. */
 #define TWD_RUNNING ((twd_result)100)
 
-#define TWD_SIGNATURE_MAGIC "\x89twsig1\n"
-#define TWD_DELTA_MAGIC "\x89twdel1\n"
+#define TWD_SIGNATURE_MAGIC "\x89twsig2\n"
+#define TWD_DELTA_MAGIC "\x89twdel2\n"
 #define TWD_SIGNATURE_END "\0end"
 enum {
     TWD_MAGIC_BYTES = 8,
-    TWD_SIGNATURE_HEADER = 20,
-    TWD_BLOCK = 12,
+    TWD_SIGNATURE_HEADER = 21,
+    TWD_WEAK_BYTES = 4,
+    TWD_MAX_ENTRY = TWD_WEAK_BYTES + TWD_MAX_STRONG_LENGTH,
     TWD_SIGNATURE_TRAILER = 24,
-    TWD_DELTA_HEADER = 24,
+    TWD_DELTA_HEADER = 28,
     TWD_DELTA_TRAILER = 24,
     TWD_OP_END = 0,
     TWD_OP_LITERAL = 1,
@@ -60,11 +61,11 @@ static inline size_t twd_min(size_t a, size_t b) { return a < b ? a : b; }
 
 /* A few bytes made by a job that wait for room in the caller's buffer. */
 typedef struct {
-    uint8_t bytes[64];
+    uint8_t bytes[128];
     size_t length, done;
 } twd_pending;
 
-/* Room for n more bytes, which the caller fills; jobs queue at most one operation pair (under 64 bytes) between flushes. */
+/* Room for n more bytes, which the caller fills; jobs queue at most an operation pair, or the entries of eight blocks, between flushes. */
 static inline uint8_t *twd_pending_add(twd_pending *q, size_t n) {
     uint8_t *p = q->bytes + q->length;
     q->length += n;

@@ -1,4 +1,4 @@
-/* The inner loop of the search, in one version for each kind of vector unit, and how one is picked.
+/* The inner loops of search and sums, in one version for each kind of vector unit, and how one is picked.
  *
  * Each kernel gives the same results as the portable one, bit for bit; they differ in speed alone. Which ones a CPU can run is asked at
  * run time, so one build serves all. On other CPUs and compilers only the portable kernel exists. */
@@ -14,6 +14,8 @@
 #define TWD_X86 0
 #endif
 
+enum { TWD_GROUP = 8 };
+
 struct twd_kernel {
     const char *name;
     int (*runs_here)(void);
@@ -21,11 +23,14 @@ struct twd_kernel {
      * place where it began is not tried); p[0 .. block_length + most) must be there. Returns how far it went; *hit says whether it found
      * one. */
     size_t (*scan)(const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit);
+    /* The sums of TWD_GROUP adjacent blocks, `length` bytes each; weak may be NULL. NULL if that is no faster than one by one. */
+    void (*sums)(const uint8_t *data, size_t length, uint64_t seed, uint32_t *weak, uint64_t *strong);
 };
 
 extern const twd_kernel twd_portable;
 #if TWD_X86
 extern const twd_kernel twd_avx2, twd_avx512;
+void twd_sums_avx512(const uint8_t *data, size_t length, uint64_t seed, uint32_t *weak, uint64_t *strong);
 #endif
 
 /* A scan byte by byte: the portable kernel, and the ends that are shorter than a vector of the others. */

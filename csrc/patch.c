@@ -4,17 +4,25 @@
  * compares length and both checksums; what was written before is worthless until then. */
 #include <stdlib.h>
 
+#include "kernel.h"
 #include "xxh64.h"
 
 struct twd_patch {
     twd_result (*state)(twd_patch *, twd_buffers *);
     twd_xxh64_state output, frame;
+    const twd_kernel *kernel;
     uint8_t fixed[TWD_DELTA_HEADER]; /* header or trailer as it comes in */
     size_t got;
     uint64_t number; /* variable-length number as it comes in */
     int digits;
-    uint64_t old_length, max_output, written;
+    uint64_t seed, old_length, max_output, written;
     uint64_t copy_offset, left; /* of the present operation */
+    uint32_t block_length;
+    /* the block under way, if it began in an earlier portion */
+    uint32_t held;
+    twd_xxh64_state block;
+    int unproved; /* some bytes of the output were not looked at */
+    int deferred; /* the caller accounts for the output; it is proved behind the end of the stream */
     uint64_t literal_bytes, matched_bytes;
     const char *reason;
 };
@@ -80,7 +88,7 @@ static twd_result s_literal(twd_patch *job, twd_buffers *b) {
     }
     if (!b->avail_in) return TWD_MORE;
     size_t n = job->left < b->avail_in ? (size_t)job->left : b->avail_in;
-    twd_xxh64_update(&job->output, b->next_in, n);
+    if (!job->deferred) twd_xxh64_update(&job->output, b->next_in, n);
     b->run = b->next_in;
     b->run_length = n;
     b->next_in += n;
@@ -110,15 +118,19 @@ static twd_result s_copy(twd_patch *job, twd_buffers *b) {
 static twd_result s_copy_length(twd_patch *job, twd_buffers *b) {
     twd_result result = read_number(job, b);
     if (result != TWD_DONE) return result;
-    if (job->copy_offset > job->old_length || job->number > job->old_length - job->copy_offset)
-        return corrupt(job, "a copy reaches beyond the end of the old file");
-    return open_operation(job, job->number, s_copy);
+    uint64_t first = job->copy_offset, blocks = job->old_length / job->block_length + (job->old_length % job->block_length != 0);
+    if (first > blocks || job->number > blocks - first) return corrupt(job, "a copy reaches beyond the end of the old file");
+    if (!job->number) return corrupt(job, "an operation of no bytes");
+    job->copy_offset = first * job->block_length;
+    uint64_t behind = job->old_length - job->copy_offset; /* at most 2**24 less than the blocks have, so that nothing below overflows */
+    uint64_t length = job->number <= behind / job->block_length ? job->number * job->block_length : behind;
+    return open_operation(job, length, s_copy);
 }
 
 static twd_result s_copy_offset(twd_patch *job, twd_buffers *b) {
     twd_result result = read_number(job, b);
     if (result != TWD_DONE) return result;
-    job->copy_offset = job->number;
+    job->copy_offset = job->number; /* a block, until the number of blocks is known too */
     job->state = s_copy_length;
     return TWD_RUNNING;
 }
@@ -128,15 +140,19 @@ static twd_result s_done(twd_patch *job, twd_buffers *b) {
     return TWD_DONE;
 }
 
+static twd_result prove(twd_patch *job) {
+    if (!job->unproved && twd_get64(job->fixed + 8) != twd_xxh64_digest(&job->output))
+        return corrupt(job, "the bytes written are not those of the new file (altered, or made for another old file)");
+    return TWD_DONE;
+}
+
 static twd_result s_trailer(twd_patch *job, twd_buffers *b) {
     if (!collect(job, b, TWD_DELTA_TRAILER)) return TWD_MORE;
     twd_xxh64_update(&job->frame, job->fixed, 16);
     if (twd_get64(job->fixed + 16) != twd_xxh64_digest(&job->frame)) return corrupt(job, "altered (its checksum does not fit)");
     if (twd_get64(job->fixed) != job->written) return corrupt(job, "it does not write as many bytes as it says");
-    if (twd_get64(job->fixed + 8) != twd_xxh64_digest(&job->output))
-        return corrupt(job, "the bytes written are not those of the new file (altered, or made for another old file)");
     job->state = s_done;
-    return TWD_RUNNING;
+    return job->deferred || prove(job) == TWD_DONE ? TWD_RUNNING : TWD_CORRUPT;
 }
 
 static twd_result s_op(twd_patch *job, twd_buffers *b) {
@@ -156,20 +172,23 @@ static twd_result s_op(twd_patch *job, twd_buffers *b) {
 static twd_result s_header(twd_patch *job, twd_buffers *b) {
     if (!collect(job, b, TWD_DELTA_HEADER)) return TWD_MORE;
     if (memcmp(job->fixed, TWD_DELTA_MAGIC, TWD_MAGIC_BYTES)) return corrupt(job, "not a delta stream, or of another version");
-    uint64_t seed = twd_get64(job->fixed + 8);
-    job->old_length = twd_get64(job->fixed + 16);
+    job->seed = twd_get64(job->fixed + 8);
+    job->block_length = twd_get32(job->fixed + 16);
+    job->old_length = twd_get64(job->fixed + 20);
+    if (!job->block_length || job->block_length > TWD_MAX_BLOCK_LENGTH) return corrupt(job, "the block length is out of bounds");
     if (job->old_length > INT64_MAX) return corrupt(job, "the old file's length is out of bounds");
-    twd_xxh64_begin(&job->output, seed);
-    twd_xxh64_begin(&job->frame, seed);
+    twd_xxh64_begin(&job->output, job->seed);
+    twd_xxh64_begin(&job->frame, job->seed);
     twd_xxh64_update(&job->frame, job->fixed, TWD_DELTA_HEADER);
     job->state = s_op;
     return TWD_RUNNING;
 }
 
-twd_patch *twd_patch_new(uint64_t max_output) {
+twd_patch *twd_patch_new(const twd_kernel *kernel, uint64_t max_output) {
     twd_patch *job = calloc(1, sizeof *job);
     if (!job) return NULL;
     job->state = s_header;
+    job->kernel = kernel;
     job->max_output = max_output < INT64_MAX ? max_output : INT64_MAX;
     job->reason = "truncated";
     return job;
@@ -184,13 +203,74 @@ twd_result twd_patch_step(twd_patch *job, twd_buffers *b) {
     }
 }
 
-twd_result twd_patch_copied(twd_patch *job, const uint8_t *data, size_t length) {
-    if (job->state != s_copy || length > job->left) return corrupt(job, "more was copied than was asked for");
-    twd_xxh64_update(&job->output, data, length);
+static void copied(twd_patch *job, uint64_t length) {
     job->copy_offset += length;
     job->left -= length;
     job->matched_bytes += length;
+}
+
+/* The sum of each block goes into the output's, in place of its bytes. */
+twd_result twd_patch_copied(twd_patch *job, const uint8_t *data, size_t length) {
+    if (job->state != s_copy || length > job->left) return corrupt(job, "more was copied than was asked for");
+    while (length) {
+        uint64_t behind = job->old_length - job->copy_offset + job->held; /* of the old file, from the start of the block */
+        size_t block = behind < job->block_length ? (size_t)behind : job->block_length, n = twd_min(block - job->held, length);
+        uint8_t sums[8 * TWD_GROUP];
+        if (n == block) {
+            n = twd_min(job->copy_offset + length < job->old_length ? length - length % block : length, block * TWD_GROUP);
+            twd_xxh64_update(&job->output, sums, twd_patch_sum(job, data, n, sums));
+        } else {
+            if (!job->held) twd_xxh64_begin(&job->block, job->seed);
+            twd_xxh64_update(&job->block, data, n);
+            job->held += (uint32_t)n;
+            if (job->held == block) {
+                twd_put64(sums, twd_xxh64_digest(&job->block));
+                twd_xxh64_update(&job->output, sums, 8);
+                job->held = 0;
+            }
+        }
+        copied(job, n);
+        data += n;
+        length -= n;
+    }
     return TWD_DONE;
+}
+
+twd_result twd_patch_skipped(twd_patch *job, uint64_t length) {
+    if (job->state != s_copy || length > job->left) return corrupt(job, "more was copied than was asked for");
+    job->unproved = !job->deferred;
+    job->held = 0;
+    copied(job, length);
+    return TWD_DONE;
+}
+
+void twd_patch_defer(twd_patch *job) { job->deferred = 1; }
+
+uint32_t twd_patch_block_length(const twd_patch *job) { return job->block_length; }
+
+size_t twd_patch_sum(const twd_patch *job, const uint8_t *data, size_t length, uint8_t *out) {
+    uint8_t *p = out;
+    while (length) {
+        uint64_t sums[TWD_GROUP];
+        size_t n = twd_min(job->block_length, length), count = 1;
+        if (job->kernel->sums && length / TWD_GROUP >= job->block_length) {
+            job->kernel->sums(data, n, job->seed, NULL, sums);
+            n *= count = TWD_GROUP;
+        } else {
+            sums[0] = twd_xxh64(data, n, job->seed);
+        }
+        for (size_t k = 0; k < count; k++, p += 8) twd_put64(p, sums[k]);
+        data += n;
+        length -= n;
+    }
+    return (size_t)(p - out);
+}
+
+void twd_patch_account(twd_patch *job, const uint8_t *data, size_t length) { twd_xxh64_update(&job->output, data, length); }
+
+twd_result twd_patch_prove(twd_patch *job) {
+    if (job->state != s_done) return TWD_CORRUPT;
+    return prove(job);
 }
 
 uint64_t twd_patch_literal_bytes(const twd_patch *job) { return job->literal_bytes; }

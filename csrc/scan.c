@@ -26,7 +26,7 @@ size_t twd_scan_bytes(const twd_table *t, const uint8_t *p, size_t most, twd_wea
 
 static int always(void) { return 1; }
 
-const twd_kernel twd_portable = {"portable", always, twd_scan_bytes};
+const twd_kernel twd_portable = {"portable", always, twd_scan_bytes, NULL};
 
 /* Best first. */
 static const twd_kernel *const kernels[] = {

@@ -68,7 +68,7 @@ static AVX2 size_t scan(const twd_table *t, const uint8_t *p, size_t most, twd_w
 
 static int runs_here(void) { return __builtin_cpu_supports("avx2"); }
 
-const twd_kernel twd_avx2 = {"avx2", runs_here, scan};
+const twd_kernel twd_avx2 = {"avx2", runs_here, scan, NULL};
 #else
 typedef int twd_no_avx2;
 #endif

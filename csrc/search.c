@@ -41,7 +41,17 @@ struct twd_search {
     size_t literal_left; /* bytes of the present literal operation */
     twd_result (*after_run)(twd_search *, twd_buffers *);
     uint32_t matched;    /* the block found behind the run */
-    uint64_t copy_offset, copy_length;
+    uint64_t found;      /* its strong sum, whole */
+    uint32_t copy_first, copy_count;
+    /* what another thread has found out about the windows behind foreseen */
+    const uint8_t *foreseen;
+    size_t foreseen_most, foreseen_count, foreseen_next;
+    const twd_candidate *foreseen_at;
+    /* strong sums of blocks that are likely to follow, made with those before: those of `ready` blocks from ready_at on */
+    const uint8_t *ready_at;
+    uint32_t ready;
+    uint64_t ready_sums[TWD_GROUP];
+    int weak_lost;       /* `weak` is not that of the window at `at` */
     twd_search_stats stats;
 };
 
@@ -59,16 +69,15 @@ static void put(twd_search *job, const uint8_t *bytes, size_t n) {
 static void put_held_copy(twd_search *job) {
     uint8_t op[1 + 2 * TWD_MAX_VARINT] = {TWD_OP_COPY};
     size_t n = 1;
-    if (!job->copy_length) return;
-    n += twd_put_varint(op + n, job->copy_offset);
-    n += twd_put_varint(op + n, job->copy_length);
+    if (!job->copy_count) return;
+    n += twd_put_varint(op + n, job->copy_first);
+    n += twd_put_varint(op + n, job->copy_count);
     put(job, op, n);
     job->stats.copies++;
-    job->copy_length = 0;
+    job->copy_count = 0;
 }
 
-static void consume(twd_search *job, twd_buffers *b, size_t n) {
-    twd_xxh64_update(&job->output, b->next_in, n);
+static void consume(twd_buffers *b, size_t n) {
     b->next_in += n;
     b->avail_in -= n;
 }
@@ -96,16 +105,16 @@ static twd_result s_matched(twd_search *job, twd_buffers *b) {
     const twd_table *t = job->table;
     size_t n = length_of(t, job->matched);
     if (b->avail_in < n) return TWD_MORE; /* only if the caller took back what was there */
-    uint64_t offset = (uint64_t)job->matched * t->block_length;
-    if (job->copy_length && job->copy_offset + job->copy_length == offset) {
-        job->copy_length += n;
-    } else {
+    if (!job->copy_count || job->copy_first + job->copy_count != job->matched) {
         put_held_copy(job);
-        job->copy_offset = offset;
-        job->copy_length = n;
+        job->copy_first = job->matched;
     }
+    job->copy_count++;
     job->stats.matched_bytes += n;
-    consume(job, b, n);
+    uint8_t sum[8];
+    twd_put64(sum, job->found);
+    twd_xxh64_update(&job->output, sum, sizeof sum);
+    consume(b, n);
     job->at = 0;
     job->since = 0;
     job->rolling = 0;
@@ -130,7 +139,8 @@ static twd_result s_literal(twd_search *job, twd_buffers *b) {
         b->next_out += n;
         b->avail_out -= n;
     }
-    consume(job, b, n);
+    twd_xxh64_update(&job->output, b->next_in, n);
+    consume(b, n);
     job->literal_left -= n;
     if (!job->literal_left) job->state = s_run;
     return result;
@@ -166,8 +176,25 @@ static twd_result match_at(twd_search *job, size_t at, uint32_t block) {
     return write_run(job, at, s_matched);
 }
 
-static int is_block(const twd_search *job, const uint8_t *p, uint32_t block) {
-    return twd_xxh64(p, length_of(job->table, block), job->table->seed) == job->table->strong[block];
+/* Whether that block stands at p; keeps its strong sum. */
+static int is_block(twd_search *job, const uint8_t *p, uint32_t block) {
+    job->found = twd_xxh64(p, length_of(job->table, block), job->table->seed);
+    return job->found >> job->table->strong_shift == job->table->strong[block];
+}
+
+/* The same for the expected block, with `ahead` bytes at p: if it follows others that were copied, more of them are likely to follow, and their
+ * sums are made together. */
+static int is_expected(twd_search *job, const uint8_t *p, size_t ahead) {
+    const twd_table *t = job->table;
+    if (!job->ready || p != job->ready_at) {
+        if (!job->kernel->sums || !job->copy_count || ahead / t->block_length < TWD_GROUP) return is_block(job, p, job->expected);
+        job->kernel->sums(p, t->block_length, t->seed, NULL, job->ready_sums);
+        job->ready_at = p;
+        job->ready = TWD_GROUP;
+    }
+    job->found = job->ready_sums[TWD_GROUP - job->ready--];
+    job->ready_at += t->block_length;
+    return job->found >> t->strong_shift == t->strong[job->expected];
 }
 
 /* The table's block that stands at p, or NONE. Of equal blocks the one that goes on from the last match is preferred: where it would
@@ -181,7 +208,8 @@ static uint32_t look_up(twd_search *job, const uint8_t *p, uint32_t key) {
         job->stats.passed_over++;
         return NONE;
     }
-    uint64_t strong = twd_xxh64(p, t->block_length, t->seed);
+    job->found = twd_xxh64(p, t->block_length, t->seed);
+    uint64_t strong = job->found >> t->strong_shift;
     for (; entry < end; entry++) {
         job->stats.compared++;
         if (t->strong[t->entry[entry].block] == strong) break;
@@ -217,17 +245,44 @@ static twd_result search_tail(twd_search *job, twd_buffers *b) {
     return write_run(job, b->avail_in, s_end);
 }
 
+static void find_weak(twd_search *job, const uint8_t *p) {
+    job->weak = twd_weak_extend((twd_weak){0, 0}, p, job->table->block_length);
+    job->weak_lost = 0;
+}
+
 /* Tries the window directly behind a match, or at the start of the file. */
 static twd_result search_fresh(twd_search *job, twd_buffers *b) {
     const twd_table *t = job->table;
     const uint8_t *p = b->next_in + job->at;
-    if (job->expected < t->full && is_block(job, p, job->expected)) return match_at(job, job->at, job->expected);
-    job->weak = twd_weak_extend((twd_weak){0, 0}, p, t->block_length);
+    if (job->expected < t->full && is_expected(job, p, b->avail_in - job->at)) return match_at(job, job->at, job->expected);
+    find_weak(job, p);
     uint32_t block = look_up(job, p, twd_key(twd_weak_pack(job->weak)));
     if (block != NONE) return match_at(job, job->at, block);
     if (t->short_length && job->expected == t->full && is_block(job, p, t->full)) return match_at(job, job->at, t->full);
     job->rolling = 1;
     return TWD_RUNNING;
+}
+
+/* From the window at p, already tried, at most `most` bytes on, to the first window that the table may have. */
+static size_t scan(twd_search *job, const uint8_t *p, size_t most, int *hit) {
+    if (!job->table->count) return most;
+    /* As numbers: the two pointers need not be into one buffer. */
+    uintptr_t here = (uintptr_t)p - (uintptr_t)job->foreseen;
+    if (here < job->foreseen_most) {
+        const twd_candidate *c = job->foreseen_at;
+        while (job->foreseen_next < job->foreseen_count && c[job->foreseen_next].at <= here) job->foreseen_next++;
+        *hit = job->foreseen_next < job->foreseen_count;
+        size_t to = *hit ? c[job->foreseen_next].at : job->foreseen_most;
+        if (to - here > most) {
+            to = here + most;
+            *hit = 0;
+        }
+        job->weak_lost = !*hit;
+        if (*hit) job->weak = (twd_weak){c[job->foreseen_next].weak & 0xffff, c[job->foreseen_next].weak >> 16};
+        return to - here;
+    }
+    if (job->weak_lost) find_weak(job, p);
+    return job->kernel->scan(job->table, p, most, &job->weak, hit);
 }
 
 static twd_result s_search(twd_search *job, twd_buffers *b) {
@@ -245,7 +300,7 @@ static twd_result s_search(twd_search *job, twd_buffers *b) {
         size_t most = twd_min(ahead - t->block_length, TWD_MAX_LITERAL - job->at);
         if (!most) return b->last_in ? search_tail(job, b) : TWD_MORE;
         int hit = 0;
-        size_t gone = t->count ? job->kernel->scan(t, b->next_in + job->at, most, &job->weak, &hit) : most;
+        size_t gone = scan(job, b->next_in + job->at, most, &hit);
         job->at += gone;
         earn(job, gone);
         if (hit) {
@@ -260,7 +315,8 @@ static twd_result s_header(twd_search *job, twd_buffers *b) {
     (void)b;
     memcpy(header, TWD_DELTA_MAGIC, TWD_MAGIC_BYTES);
     twd_put64(header + 8, job->table->seed);
-    twd_put64(header + 16, job->table->length);
+    twd_put32(header + 16, job->table->block_length);
+    twd_put64(header + 20, job->table->length);
     put(job, header, sizeof header);
     job->state = s_search;
     return TWD_RUNNING;
@@ -286,11 +342,32 @@ void twd_search_free(twd_search *job) { free(job); }
 size_t twd_search_window(const twd_search *job) { return (size_t)job->table->block_length + TWD_MAX_LITERAL + 1; }
 
 twd_result twd_search_step(twd_search *job, twd_buffers *b) {
+    job->ready = 0; /* the input may be another */
     for (;;) {
         if (!twd_pending_flush(&job->pending, b)) return TWD_FULL;
         twd_result result = job->state(job, b);
         if (result != TWD_RUNNING) return result;
     }
+}
+
+size_t twd_foresee(const twd_table *t, const twd_kernel *kernel, const uint8_t *data, size_t *most, twd_candidate *found, size_t room) {
+    twd_weak weak = twd_weak_extend((twd_weak){0, 0}, data, t->block_length);
+    size_t at = 0, count = 0;
+    while (at < *most && count < room) {
+        int hit = 0;
+        at += t->count ? kernel->scan(t, data + at, *most - at, &weak, &hit) : *most;
+        if (hit) found[count++] = (twd_candidate){(uint32_t)at, twd_weak_pack(weak)};
+    }
+    *most = at;
+    return count;
+}
+
+void twd_search_foreseen(twd_search *job, const uint8_t *data, size_t most, const twd_candidate *found, size_t count) {
+    job->foreseen = data;
+    job->foreseen_most = most;
+    job->foreseen_at = found;
+    job->foreseen_count = count;
+    job->foreseen_next = 0;
 }
 
 void twd_search_counters(const twd_search *job, twd_search_stats *stats) { *stats = job->stats; }

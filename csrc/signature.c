@@ -2,15 +2,16 @@
  * summed where it lies, one that does not goes through the running states. */
 #include <stdlib.h>
 
-#include "weaksum.h"
+#include "kernel.h"
 #include "xxh64.h"
 
 struct twd_signature {
     twd_result (*state)(twd_signature *, twd_buffers *);
     twd_pending pending;
     twd_xxh64_state stream; /* over all that was written */
+    const twd_kernel *kernel;
     uint64_t seed, length;
-    uint32_t block_length, blocks;
+    uint32_t block_length, strong_length, blocks;
     /* the block under way, if it began in an earlier portion */
     uint32_t held;
     twd_weak weak;
@@ -25,11 +26,19 @@ static twd_result s_done(twd_signature *job, twd_buffers *b) {
     return TWD_DONE;
 }
 
-static void add_entry(twd_signature *job, uint32_t weak, uint64_t strong) {
-    uint8_t *p = add(job, TWD_BLOCK);
+/* The first bytes of the strong sum, of a number of which the highest byte is the first. */
+static void put_entry(const twd_signature *job, uint8_t *p, uint32_t weak, uint64_t strong) {
+    uint8_t sum[8];
     twd_put32(p, weak);
-    twd_put64(p + 4, strong);
-    twd_xxh64_update(&job->stream, p, TWD_BLOCK);
+    twd_put64(sum, strong);
+    memcpy(p + TWD_WEAK_BYTES, sum, job->strong_length);
+}
+
+static void add_entry(twd_signature *job, uint32_t weak, uint64_t strong) {
+    size_t n = TWD_WEAK_BYTES + job->strong_length;
+    uint8_t *p = add(job, n);
+    put_entry(job, p, weak, strong);
+    twd_xxh64_update(&job->stream, p, n);
     job->blocks++;
 }
 
@@ -50,6 +59,16 @@ static void end_held_block(twd_signature *job) {
     job->held = 0;
 }
 
+/* The sums of the first of `most` blocks at data: of a group, if there are enough, else of one. Returns of how many. */
+static size_t sum(const twd_signature *job, const uint8_t *data, size_t most, uint32_t *weak, uint64_t *strong) {
+    if (job->kernel->sums && most >= TWD_GROUP) {
+        job->kernel->sums(data, job->block_length, job->seed, weak, strong);
+        return TWD_GROUP;
+    }
+    twd_block_sums(data, job->block_length, job->seed, weak, strong);
+    return 1;
+}
+
 static twd_result s_blocks(twd_signature *job, twd_buffers *b) {
     if (!b->avail_in) {
         if (!b->last_in) return TWD_MORE;
@@ -60,13 +79,14 @@ static twd_result s_blocks(twd_signature *job, twd_buffers *b) {
     if (!job->held) {
         if (job->blocks == TWD_MAX_SIGNATURE_BLOCKS) return TWD_TOO_MANY;
         if (b->avail_in >= job->block_length) {
-            uint32_t weak;
-            uint64_t strong;
-            twd_block_sums(b->next_in, job->block_length, job->seed, &weak, &strong);
-            add_entry(job, weak, strong);
-            job->length += job->block_length;
-            b->next_in += job->block_length;
-            b->avail_in -= job->block_length;
+            uint32_t weak[TWD_GROUP];
+            uint64_t strong[TWD_GROUP];
+            size_t n = sum(job, b->next_in, twd_min(b->avail_in / job->block_length, TWD_MAX_SIGNATURE_BLOCKS - job->blocks), weak, strong);
+            for (size_t k = 0; k < n; k++) add_entry(job, weak[k], strong[k]);
+            n *= job->block_length;
+            job->length += n;
+            b->next_in += n;
+            b->avail_in -= n;
             return TWD_RUNNING;
         }
         job->weak.s1 = job->weak.s2 = 0;
@@ -88,18 +108,22 @@ static twd_result s_header(twd_signature *job, twd_buffers *b) {
     uint8_t *p = add(job, TWD_SIGNATURE_HEADER);
     memcpy(p, TWD_SIGNATURE_MAGIC, TWD_MAGIC_BYTES);
     twd_put32(p + 8, job->block_length);
-    twd_put64(p + 12, job->seed);
+    p[12] = (uint8_t)job->strong_length;
+    twd_put64(p + 13, job->seed);
     twd_xxh64_update(&job->stream, p, TWD_SIGNATURE_HEADER);
     job->state = s_blocks;
     return TWD_RUNNING;
 }
 
-twd_signature *twd_signature_new(uint32_t block_length, uint64_t seed) {
+twd_signature *twd_signature_new(const twd_kernel *kernel, uint32_t block_length, uint32_t strong_length, uint64_t seed) {
     if (!block_length || block_length > TWD_MAX_BLOCK_LENGTH) return NULL;
+    if (strong_length < TWD_MIN_STRONG_LENGTH || strong_length > TWD_MAX_STRONG_LENGTH) return NULL;
     twd_signature *job = calloc(1, sizeof *job);
     if (!job) return NULL;
     job->state = s_header;
+    job->kernel = kernel;
     job->block_length = block_length;
+    job->strong_length = strong_length;
     job->seed = seed;
     twd_xxh64_begin(&job->stream, 0);
     return job;
@@ -113,4 +137,25 @@ twd_result twd_signature_step(twd_signature *job, twd_buffers *b) {
         twd_result result = job->state(job, b);
         if (result != TWD_RUNNING) return result;
     }
+}
+
+size_t twd_signature_sum(const twd_signature *job, const uint8_t *data, size_t length, uint8_t *out) {
+    uint8_t *p = out;
+    for (size_t left = length / job->block_length, n; left; left -= n, data += n * job->block_length) {
+        uint32_t weak[TWD_GROUP];
+        uint64_t strong[TWD_GROUP];
+        n = sum(job, data, left, weak, strong);
+        for (size_t k = 0; k < n; k++, p += TWD_WEAK_BYTES + job->strong_length) put_entry(job, p, weak[k], strong[k]);
+    }
+    return (size_t)(p - out);
+}
+
+twd_result twd_signature_add(twd_signature *job, const uint8_t *entries, size_t length) {
+    size_t entry = TWD_WEAK_BYTES + job->strong_length, count = length / entry;
+    if (job->state != s_blocks || job->held || job->pending.length || length % entry) return TWD_CORRUPT;
+    if (count > TWD_MAX_SIGNATURE_BLOCKS - job->blocks) return TWD_TOO_MANY;
+    twd_xxh64_update(&job->stream, entries, length);
+    job->blocks += (uint32_t)count;
+    job->length += (uint64_t)count * job->block_length;
+    return TWD_DONE;
 }

@@ -284,10 +284,13 @@ MIN_GIVEN_BLOCK_LENGTH = 512
 #: the larger the old file is (see CONFIRM_SHARE_SHIFT), and how large it is is only said.
 MAX_BASIS_TIMES = 4
 MAX_BASIS_MORE = 1024 * MIB
-#: Bytes of a whole signature stream: what one side holds in memory for the other. Enough for 1 TiB at square-root block lengths.
+#: Bytes of a whole signature stream: what one side holds in memory for the other. Enough for 0.5 TiB at square-root block lengths.
 MAX_SIGNATURE = 16 * MIB
-#: Blocks of a signature: what fits, at 12 bytes each beside 44 bytes of header and trailer.
-MAX_SIGNATURE_BLOCKS = (MAX_SIGNATURE - 44) // 12
+#: Bytes of a strong sum in a signature. With fewer than four, one in 65,000 wrong guesses that a block follows the last would be believed.
+MIN_STRONG_LENGTH = 4
+MAX_STRONG_LENGTH = 8
+#: Blocks of a signature: what fits at the longest strong sum, 12 bytes each beside 45 bytes of header and trailer.
+MAX_SIGNATURE_BLOCKS = (MAX_SIGNATURE - 45) // 12
 #: Bytes of one literal operation; a longer run is several. Bounds what a search must hold back before it knows a length.
 MAX_LITERAL = 256 * KIB
 #: Bytes of one chunk of a signature or delta stream that leaves the encoder: fits one bulk frame.

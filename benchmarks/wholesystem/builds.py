@@ -30,9 +30,13 @@ class Build:
     python: str
     tree: Path | None
 
-    def environment(self) -> dict[str, str]:
-        """The environment of its processes."""
-        own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    def environment(self, compiled: Path) -> dict[str, str]:
+        """The environment of its processes.
+
+        :param compiled: a folder for compiled modules, so that each build has them, however it came to be, and none puts them in its tree.
+        """
+        own = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}}
+        own["PYTHONPYCACHEPREFIX"] = str(compiled)
         return {**own, "PYTHONPATH": str(self.tree)} if self.tree else own
 
 

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 440, 70, 190, 50, 60
-COLOURS = ("#0969da", "#bf8700", "#2da44e", "#cf222e", "#8250df", "#59636e")
+#: A tool has its colour in all pictures; what it does has its kind of line.
+COLOURS = {"twsync": "#0969da", "rsync": "#bf8700"}
+OTHER_COLOUR = "#0969da"
+DASHES = ("none", "7 4", "2 3")
 STYLE = "text{font:13px sans-serif;fill:#1f2328}.head{font-size:16px;font-weight:600}.soft{fill:#59636e;font-size:12px}"
 
 #: One line: where and how much.
@@ -46,11 +49,14 @@ def line_chart(title: str, across: str, up: str, lines: Mapping[str, Line]) -> s
     for tick in ticks(bottom, top):
         parts.append(f'<path stroke="#eaeef2" d="M{LEFT} {y(tick)}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text class="soft" text-anchor="end" x="{LEFT - 8}" y="{y(tick) + 4}">{tick:g}</text>')
+    kinds = list(dict.fromkeys(name.partition(", ")[2] for name in lines))
     for number, (name, line) in enumerate(lines.items()):
-        colour = COLOURS[number % len(COLOURS)]
+        tool, _, kind = name.partition(", ")
+        colour, dash = COLOURS.get(tool, OTHER_COLOUR), DASHES[kinds.index(kind) % len(DASHES)]
         path = " ".join(f"{x(across_)},{y(up_)}" for across_, up_ in line)
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{path}"/>')
+        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}" points="{path}"/>')
         parts.extend(f'<circle fill="{colour}" r="3.5" cx="{x(across_)}" cy="{y(up_)}"/>' for across_, up_ in line)
-        parts.append(f'<rect fill="{colour}" x="{WIDTH - RIGHT + 16}" y="{TOP + 22 * number}" width="12" height="12"/>')
-        parts.append(f'<text x="{WIDTH - RIGHT + 34}" y="{TOP + 11 + 22 * number}">{escape(name)}</text>')
+        sample = f"M{WIDTH - RIGHT + 12} {TOP + 7 + 22 * number}h26"
+        parts.append(f'<path stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}" d="{sample}"/>')
+        parts.append(f'<text x="{WIDTH - RIGHT + 46}" y="{TOP + 11 + 22 * number}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"

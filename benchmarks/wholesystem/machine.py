@@ -55,3 +55,11 @@ def facts() -> dict[str, str]:
         "rdiff": version("rdiff"),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def said_of(machine: dict[str, str]) -> list[str]:
+    """The facts in two lines."""
+    return [
+        f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['memory']}; {machine['system']}; {machine['python']}; {machine['time'][:10]}.",
+        f"twsync {machine['twsync']}; {machine['rsync']}; {machine['rdiff']}.",
+    ]

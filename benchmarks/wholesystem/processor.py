@@ -12,12 +12,14 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 def processor_seconds(pid: int) -> float:
-    """User and system time of a process and of its children that have ended; 0 where the kernel does not tell."""
+    """User and system time of a process, finely, and of its children that have ended, in ticks; 0 where the kernel does not tell."""
     try:
+        # CLOCK_PROCESS_CPUTIME_ID of another process, for which Python has no name (Linux, include/linux/posix-timers.h).
+        own = time.clock_gettime(~pid << 3 | 2)
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return sum(map(int, fields[11:15])) / _TICK
+    return own + sum(map(int, fields[13:15])) / _TICK
 
 
 def wait_childless(pid: int) -> None:

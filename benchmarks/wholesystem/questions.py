@@ -15,14 +15,14 @@ from wholesystem.cases import LARGE, Case, Sizes, put_new
 from wholesystem.inputs import MIB, overwritten_file
 from wholesystem.rounds import measure
 
-SIZES_MIB = (16, 64, 256, 512)
-FILES = (500, 2000, 8000)
+SIZES_MIB = (16, 64, 256, 1024)
+FILES = (500, 2000, 8000, 20_000)
 BLOCKS = (1000, 8000, 64_000, 512_000)
 SHARES = (1, 5, 25, 100)
 SHARE_MIB = 128
 TOOLS = ("twsync", "rsync")
 BLOCK_LENGTH = 64
-UNMATCHED_MIB = 8
+UNMATCHED_MIB = 64
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class RsyncTool:
         )
         wall = time.perf_counter() - began
         wait_childless(self._pid)
-        return Run(round(wall, 4), sum(map(int, _BYTES.findall(done.stdout))), round(self._cpu() - before, 2))
+        return Run(round(wall, 4), sum(map(int, _BYTES.findall(done.stdout))), round(self._cpu() - before, 4))
 
     def _cpu(self) -> float:
         """Processor seconds so far, of the daemon and of this program's children that have ended."""

@@ -53,11 +53,11 @@ class TwsyncTool:
         began = time.perf_counter()
         document = self._laptop.sync(self._collection, "desktop", timeout=TIMEOUT).expect(0).document
         wall = time.perf_counter() - began
-        cpu = {name: round(processor_seconds(pid) - before[name], 2) for name, pid in self.pids.items()}
+        cpu = {name: round(processor_seconds(pid) - before[name], 4) for name, pid in self.pids.items()}
         return Run(
             seconds=document["seconds"],
             wire_bytes=document["sent"]["wire_bytes"] + document["received"]["wire_bytes"],
-            cpu=round(sum(cpu.values()), 2),
+            cpu=round(sum(cpu.values()), 4),
             peaks={name: peak_mib(pid) for name, pid in self.pids.items()},
             details={"command_seconds": round(wall, 3), "cpu": cpu, "literal_bytes": document["sent"]["literal_bytes"]},
         )

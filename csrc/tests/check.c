@@ -1,4 +1,5 @@
 #include "check.h"
+#include "blocktable.h"
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -44,6 +45,14 @@ void bytes_free(bytes *b) {
 
 int bytes_equal(bytes a, bytes b) { return a.length == b.length && (!a.length || !memcmp(a.data, b.data, a.length)); }
 
+const char *const KERNELS[] = {"portable", "avx2", "avx512", NULL};
+
+const twd_kernel *any_kernel(void) {
+    const twd_kernel *kernel = NULL;
+    while (!kernel) kernel = twd_kernel_find(KERNELS[random_below(3)]);
+    return kernel;
+}
+
 /* An output buffer of its own for each step: exactly p.out bytes. */
 static void open_output(twd_buffers *b, size_t size) {
     b->next_out = malloc(size);
@@ -59,7 +68,7 @@ static void close_output(twd_buffers *b, size_t size, bytes *out) {
 }
 
 bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p) {
-    twd_signature *job = twd_signature_new(block_length, seed);
+    twd_signature *job = twd_signature_new(any_kernel(), block_length, 4 + (uint32_t)(seed % 5), seed);
     bytes out = bytes_of("", 0);
     size_t at = 0;
     twd_result result = TWD_MORE;
@@ -82,9 +91,36 @@ bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p
     return out;
 }
 
-const char *const KERNELS[] = {"portable", "avx2", "avx512", NULL};
+bytes make_signature_in_parts(bytes old, uint32_t block_length, uint64_t seed) {
+    twd_signature *job = twd_signature_new(any_kernel(), block_length, 4 + (uint32_t)(seed % 5), seed);
+    size_t room = 100 + 12 * (old.length / block_length + 1), at = 0;
+    bytes out = {malloc(room), 0, room};
+    CHECK(job && out.data);
+    twd_buffers b = {.next_out = out.data, .avail_out = room};
+    CHECK(twd_signature_add(job, out.data, 0) == TWD_CORRUPT); /* the header comes first */
+    CHECK(twd_signature_step(job, &b) == TWD_MORE);
+    while (old.length - at >= block_length) {
+        bytes part = bytes_of(old.data + at, twd_min(old.length - at, block_length * (1 + random_below(3)) + random_below(block_length)));
+        size_t n = twd_signature_sum(job, part.data, part.length, b.next_out);
+        CHECK(twd_signature_add(job, b.next_out, n - 1) == TWD_CORRUPT);
+        CHECK(twd_signature_add(job, b.next_out, n) == TWD_DONE);
+        b.next_out += n;
+        b.avail_out -= n;
+        at += part.length - part.length % block_length;
+        bytes_free(&part);
+    }
+    b.next_in = old.data + at;
+    b.avail_in = old.length - at;
+    b.last_in = 1;
+    CHECK(twd_signature_step(job, &b) == TWD_DONE);
+    CHECK(twd_signature_add(job, out.data, 0) == TWD_CORRUPT);
+    out.length = room - b.avail_out;
+    twd_signature_free(job);
+    return out;
+}
 
-static bytes search(const twd_table *table, const twd_kernel *kernel, bytes new_file, portions p, twd_search_stats *stats) {
+/* With `foresee`, what another thread could find out is told for a part of each window, cut short at random. */
+static bytes search(const twd_table *table, const twd_kernel *kernel, bytes new_file, portions p, int foresee, twd_search_stats *stats) {
     twd_search *job = twd_search_new(table, kernel);
     bytes out = bytes_of("", 0);
     size_t at = 0, end = 0;
@@ -94,6 +130,16 @@ static bytes search(const twd_table *table, const twd_kernel *kernel, bytes new_
         end += twd_min(p.in, new_file.length - end);
         bytes window = bytes_of(new_file.data + at, end - at);
         twd_buffers b = {.next_in = window.data, .avail_in = window.length, .last_in = end == new_file.length};
+        twd_candidate found[40];
+        size_t from = random_below(window.length + 1), room = 1 + random_below(sizeof found / sizeof *found);
+        if (foresee && window.length - from >= table->block_length) {
+            size_t most = window.length - from - table->block_length;
+            size_t count = twd_foresee(table, kernel, window.data + from, &most, found, room);
+            CHECK(count <= room && (count == room || from + most + table->block_length == window.length));
+            twd_search_foreseen(job, window.data + from, most, found, count);
+        } else {
+            twd_search_foreseen(job, NULL, 0, NULL, 0);
+        }
         do {
             open_output(&b, p.out);
             result = twd_search_step(job, &b);
@@ -115,11 +161,11 @@ bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *
     twd_table *table;
     twd_search_stats first, again;
     CHECK(twd_table_new(signature.data, signature.length, &table) == TWD_DONE);
-    bytes out = search(table, twd_kernel_find(KERNELS[0]), new_file, p, &first);
-    for (size_t k = 1; KERNELS[k]; k++) {
-        const twd_kernel *kernel = twd_kernel_find(KERNELS[k]);
+    bytes out = search(table, twd_kernel_find(KERNELS[0]), new_file, p, 0, &first);
+    for (size_t k = 1; KERNELS[k / 2]; k++) {
+        const twd_kernel *kernel = twd_kernel_find(KERNELS[k / 2]);
         if (!kernel) continue; /* not on this CPU; main() says so */
-        bytes other = search(table, kernel, new_file, p, &again);
+        bytes other = search(table, kernel, new_file, p, k % 2, &again);
         CHECK(bytes_equal(out, other));
         CHECK(!memcmp(&first, &again, sizeof first));
         bytes_free(&other);
@@ -129,8 +175,9 @@ bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *
     return out;
 }
 
-twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes *out) {
-    twd_patch *job = twd_patch_new(most);
+static twd_result apply(bytes old, bytes delta, portions p, uint64_t most, int defer, bytes *out) {
+    twd_patch *job = twd_patch_new(any_kernel(), most);
+    if (defer) twd_patch_defer(job);
     twd_result result = TWD_MORE;
     CHECK(job);
     *out = bytes_of("", 0);
@@ -143,6 +190,7 @@ twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes 
             if (result == TWD_LITERAL) {
                 CHECK(b.run >= portion.data && b.run + b.run_length <= portion.data + n);
                 bytes_append(out, b.run, b.run_length);
+                if (defer) twd_patch_account(job, b.run, b.run_length);
             } else if (result == TWD_COPY) {
                 CHECK(b.copy_length > 0);
                 if (b.copy_offset > old.length || b.copy_length > old.length - b.copy_offset) {
@@ -150,7 +198,16 @@ twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes 
                     break;
                 }
                 size_t part = twd_min(p.out, (size_t)b.copy_length);
-                CHECK(twd_patch_copied(job, old.data + b.copy_offset, part) == TWD_DONE);
+                if (defer) {
+                    part = (size_t)b.copy_length;
+                    bytes sums = bytes_random(8 * ((part - 1) / twd_patch_block_length(job) + 1), 1);
+                    CHECK(twd_patch_sum(job, old.data + b.copy_offset, part, sums.data) == sums.length);
+                    twd_patch_account(job, sums.data, sums.length);
+                    CHECK(twd_patch_skipped(job, part) == TWD_DONE);
+                    bytes_free(&sums);
+                } else {
+                    CHECK(twd_patch_copied(job, old.data + b.copy_offset, part) == TWD_DONE);
+                }
                 bytes_append(out, old.data + b.copy_offset, part);
             } else {
                 break;
@@ -159,9 +216,19 @@ twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes 
         }
         bytes_free(&portion);
     }
+    if (defer && result == TWD_DONE) result = twd_patch_prove(job);
     if (result == TWD_DONE) CHECK(twd_patch_literal_bytes(job) + twd_patch_matched_bytes(job) == out->length);
     CHECK(twd_patch_reason(job));
     twd_patch_free(job);
+    return result;
+}
+
+twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes *out) {
+    bytes deferred;
+    twd_result result = apply(old, delta, p, most, 0, out);
+    CHECK(apply(old, delta, p, most, 1, &deferred) == result);
+    CHECK(result != TWD_DONE || bytes_equal(*out, deferred));
+    bytes_free(&deferred);
     return result;
 }
 

@@ -37,8 +37,12 @@ int bytes_equal(bytes a, bytes b);
 /* The names of all kernels, the portable one first; NULL ends the list. */
 extern const char *const KERNELS[];
 
-/* The three jobs, driven to their end. A delta is made by every kernel that runs here, and all have to be equal, counters included. */
+const twd_kernel *any_kernel(void); /* of those that run here, at random */
+
+/* The three jobs, driven to their end. A delta is made by every kernel that runs here, with
+ * and without other threads' help, and all have to be equal, counters included. */
 bytes make_signature(bytes old, uint32_t block_length, uint64_t seed, portions p);
+bytes make_signature_in_parts(bytes old, uint32_t block_length, uint64_t seed);
 bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *stats);
 twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes *out);
 

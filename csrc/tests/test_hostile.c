@@ -60,9 +60,10 @@ static void noise_is_refused(void) {
     bytes old = bytes_random(500, 256), out;
     for (int round = 0; round < 20000; round++) {
         bytes noise = bytes_of(TWD_DELTA_MAGIC, TWD_MAGIC_BYTES), rest = bytes_random(random_below(60), round % 2 ? 3 : 256);
-        uint8_t numbers[16] = {0};
-        numbers[14] = 1;
-        bytes_append(&noise, numbers, sizeof numbers); /* seed 0, an old file of 256 bytes */
+        uint8_t numbers[20] = {0};
+        numbers[11] = (uint8_t)(1 + random_below(20));
+        numbers[18] = 1;
+        bytes_append(&noise, numbers, sizeof numbers); /* seed 0, a block length, an old file of 256 bytes */
         bytes_append(&noise, rest.data, rest.length);
         CHECK(apply_patch(old, noise, (portions){1 + random_below(20), 7}, 100000, &out) != TWD_DONE);
         bytes_free(&noise);
@@ -76,8 +77,9 @@ static void noise_is_refused(void) {
 static bytes forged_delta(uint64_t old_length, const void *ops, size_t length, uint64_t total) {
     bytes d = bytes_of(TWD_DELTA_MAGIC, TWD_MAGIC_BYTES);
     uint8_t n[25] = {0};
-    twd_put64(n + 8, old_length);
-    bytes_append(&d, n, 16);
+    n[11] = 1; /* blocks of one byte, so that their numbers are places */
+    twd_put64(n + 12, old_length);
+    bytes_append(&d, n, 20);
     bytes_append(&d, ops, length);
     n[0] = TWD_OP_END;
     twd_put64(n + 1, total);
@@ -116,7 +118,7 @@ static void lying_deltas_are_refused(void) {
     bytes old = bytes_random(1000, 256); /* longer than any of them says */
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         bytes d = forged_delta(lies[i].old_length, lies[i].ops, lies[i].length, lies[i].total);
-        twd_patch *job = twd_patch_new(200);
+        twd_patch *job = twd_patch_new(any_kernel(), 200);
         twd_buffers b = {.next_in = d.data, .avail_in = d.length};
         twd_result result;
         while ((result = twd_patch_step(job, &b)) == TWD_LITERAL || result == TWD_COPY)
@@ -150,7 +152,7 @@ static void careless_callers_are_safe(void) {
     CHECK(twd_search_step(job, &b) == TWD_MORE);
     twd_search_free(job);
     twd_table_free(table);
-    twd_patch *patch = twd_patch_new(10);
+    twd_patch *patch = twd_patch_new(any_kernel(), 10);
     CHECK(twd_patch_copied(patch, old.data, 1) == TWD_CORRUPT);
     twd_patch_free(patch);
     bytes_free(&old);
@@ -163,12 +165,13 @@ static bytes forged(uint32_t block_length, uint64_t length, uint32_t blocks, uin
     bytes s = bytes_of(TWD_SIGNATURE_MAGIC, TWD_MAGIC_BYTES);
     uint8_t n[24];
     twd_put32(n, block_length);
-    twd_put64(n + 4, 0);
-    bytes_append(&s, n, 12);
+    n[4] = 8;
+    twd_put64(n + 5, 0);
+    bytes_append(&s, n, 13);
     for (uint32_t i = 0; i < blocks; i++) {
         twd_put32(n, weak(i));
         twd_put64(n + 4, random64());
-        bytes_append(&s, n, TWD_BLOCK);
+        bytes_append(&s, n, 12);
     }
     memcpy(n, TWD_SIGNATURE_END, 4);
     twd_put64(n + 4, length);

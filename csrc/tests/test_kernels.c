@@ -72,6 +72,47 @@ static void a_filter_that_lets_all_through(const twd_kernel *kernel) {
     bytes_free(&data);
 }
 
+/* Enough blocks for a sieve; found often, rarely, and when the sieve lets all through. */
+static void sieves(const twd_kernel *kernel) {
+    enum { LENGTH = 40, MOST = 20000, BLOCKS = 5000 };
+    bytes data = bytes_random(LENGTH + MOST + BLOCKS + 1, 256);
+    size_t *places = malloc(BLOCKS * sizeof *places);
+    CHECK(places);
+    static const size_t rare[] = {1, 30, 100, 4000, BLOCKS};
+    for (size_t r = 0; r < sizeof rare / sizeof *rare; r++) {
+        for (size_t i = 0; i < BLOCKS; i++) places[i] = i < rare[r] ? random_below(MOST) : MOST + 1 + random_below(BLOCKS);
+        twd_table *table = table_of(data, LENGTH, places, BLOCKS);
+        CHECK(table->sieve);
+        scan_all(kernel, table, data, MOST);
+        if (r % 2) memset(table->sieve, 255, TWD_SIEVE_WORDS * sizeof *table->sieve);
+        for (size_t most = 0; most < 700; most += 1 + most / 7) scan_all(kernel, table, data, most);
+        twd_table_free(table);
+    }
+    free(places);
+    bytes_free(&data);
+}
+
+/* Eight blocks side by side against one by one. */
+static void sums_of_groups(const twd_kernel *kernel) {
+    static const size_t lengths[] = {1, 3, 31, 32, 33, 63, 64, 100, 704, 4097, 70000};
+    for (size_t i = 0; kernel->sums && i < sizeof lengths / sizeof *lengths; i++) {
+        for (int kind = 0; kind < 2; kind++) {
+            size_t length = lengths[i];
+            bytes data = bytes_random(TWD_GROUP * length, 256);
+            uint32_t weak[TWD_GROUP], one_weak;
+            uint64_t strong[TWD_GROUP], alone[TWD_GROUP], one_strong, seed = random64();
+            if (kind) memset(data.data, 255, data.length);
+            kernel->sums(data.data, length, seed, weak, strong);
+            kernel->sums(data.data, length, seed, NULL, alone);
+            for (size_t k = 0; k < TWD_GROUP; k++) {
+                twd_block_sums(data.data + k * length, length, seed, &one_weak, &one_strong);
+                CHECK(weak[k] == one_weak && strong[k] == one_strong && alone[k] == one_strong);
+            }
+            bytes_free(&data);
+        }
+    }
+}
+
 void test_kernels(void) {
     CHECK(twd_kernel_find("portable") == &twd_portable);
     CHECK(!twd_kernel_find("") && !twd_kernel_find("avx"));
@@ -83,5 +124,7 @@ void test_kernels(void) {
         every_place_is_found(kernel);
         any_length_and_any_bytes(kernel);
         a_filter_that_lets_all_through(kernel);
+        sieves(kernel);
+        sums_of_groups(kernel);
     }
 }

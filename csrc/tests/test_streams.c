@@ -6,6 +6,9 @@ static const portions WHOLE = {1u << 30, 4096};
 static void round_trip(bytes old, bytes new_file, uint32_t block_length, portions p) {
     bytes signature = make_signature(old, block_length, 5, WHOLE), same = make_signature(old, block_length, 5, p);
     CHECK(bytes_equal(signature, same));
+    bytes_free(&same);
+    same = make_signature_in_parts(old, block_length, 5);
+    CHECK(bytes_equal(signature, same));
     bytes delta = make_delta(signature, new_file, WHOLE, NULL), other = make_delta(signature, new_file, p, NULL), out;
     CHECK(bytes_equal(delta, other));
     CHECK(apply_patch(old, delta, p, new_file.length, &out) == TWD_DONE);
@@ -72,15 +75,17 @@ static void adjacent_blocks_are_one_copy(void) {
     twd_search_stats stats;
     bytes signature = make_signature(old, 100, 0, WHOLE), delta = make_delta(signature, old, WHOLE, &stats);
     CHECK(stats.copies == 1 && stats.literals == 0 && stats.matched_bytes == old.length);
-    CHECK(delta.length == TWD_DELTA_HEADER + 1 + 1 + 2 + 1 + TWD_DELTA_TRAILER);
+    CHECK(delta.length == TWD_DELTA_HEADER + 1 + 1 + 1 + 1 + TWD_DELTA_TRAILER);
     bytes_free(&old);
     bytes_free(&signature);
     bytes_free(&delta);
 }
 
 static void bounds_of_jobs(void) {
-    CHECK(!twd_signature_new(0, 0));
-    CHECK(!twd_signature_new(TWD_MAX_BLOCK_LENGTH + 1, 0));
+    CHECK(!twd_signature_new(any_kernel(), 0, 4, 0));
+    CHECK(!twd_signature_new(any_kernel(), TWD_MAX_BLOCK_LENGTH + 1, 4, 0));
+    CHECK(!twd_signature_new(any_kernel(), 1, TWD_MIN_STRONG_LENGTH - 1, 0));
+    CHECK(!twd_signature_new(any_kernel(), 1, TWD_MAX_STRONG_LENGTH + 1, 0));
     bytes nothing = bytes_of("", 0);
     round_trip(nothing, nothing, 1, (portions){1, 1});
     round_trip(nothing, nothing, TWD_MAX_BLOCK_LENGTH, (portions){1, 1});
@@ -89,7 +94,7 @@ static void bounds_of_jobs(void) {
 
 static void too_many_blocks(void) {
     bytes old = bytes_random(TWD_MAX_SIGNATURE_BLOCKS + 1, 2);
-    twd_signature *job = twd_signature_new(1, 0);
+    twd_signature *job = twd_signature_new(any_kernel(), 1, 8, 0);
     size_t room = TWD_MAX_SIGNATURE + 100;
     uint8_t *out = malloc(room);
     twd_buffers b = {.next_in = old.data, .avail_in = old.length - 1, .next_out = out, .avail_out = room};

@@ -63,28 +63,33 @@ def noise(size: int, seed: int = 0) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def signature_by_definition(old: bytes, block_length: int, seed: int) -> bytes:
+def signature_by_definition(old: bytes, block_length: int, seed: int, strong_length: int = 4) -> bytes:
     """A signature, written down as docs/protocol/delta-format.md says it."""
-    out = b"\x89twsig1\n" + struct.pack(">IQ", block_length, seed)
+    out = b"\x89twsig2\n" + struct.pack(">IBQ", block_length, strong_length, seed)
     blocks = [old[start : start + block_length] for start in range(0, len(old), block_length)]
     for block in blocks:
         s1 = sum(block) % 65536
         s2 = sum((len(block) - place) * byte for place, byte in enumerate(block)) % 65536
-        out += struct.pack(">IQ", s1 | s2 << 16, xxhash.xxh64_intdigest(block, seed))
+        out += struct.pack(">I", s1 | s2 << 16) + xxhash.xxh64_digest(block, seed)[:strong_length]
     out += b"\0end" + struct.pack(">QI", len(old), len(blocks))
     return out + struct.pack(">Q", xxhash.xxh64_intdigest(out, 0))
 
 
 def forged_signature(block_length: int, entries: list[tuple[int, int]], length: int, blocks: int | None = None) -> bytes:
     """A signature with a good checksum that may lie in everything else."""
-    out = b"\x89twsig1\n" + struct.pack(">IQ", block_length, 0) + b"".join(struct.pack(">IQ", *entry) for entry in entries)
+    out = b"\x89twsig2\n" + struct.pack(">IBQ", block_length, 8, 0) + b"".join(struct.pack(">IQ", *entry) for entry in entries)
     out += b"\0end" + struct.pack(">QI", length, len(entries) if blocks is None else blocks)
     return out + struct.pack(">Q", xxhash.xxh64_intdigest(out, 0))
 
 
-def forged_delta(old_length: int, ops: list[tuple[int, ...] | bytes], output: bytes, total: int | None = None) -> bytes:
-    """A delta stream with good checksums; `ops` are (offset, length) copies, literal bytes, or raw bytes in a one-tuple."""
-    frame = b"\x89twdel1\n" + struct.pack(">QQ", 0, old_length)
+def forged_delta(
+    old_length: int, ops: list[tuple[int, ...] | bytes], output: bytes, total: int | None = None, block_length: int = 1
+) -> bytes:
+    """A delta stream with good checksums; `ops` are (first block, blocks) copies, literal bytes, or raw bytes in a one-tuple.
+
+    :param output: what the checksum of the output is made of: literal bytes, and the sums of copied blocks.
+    """
+    frame = b"\x89twdel2\n" + struct.pack(">QIQ", 0, block_length, old_length)
     stream = frame
     for op in ops:
         if isinstance(op, bytes):
@@ -100,7 +105,8 @@ def forged_delta(old_length: int, ops: list[tuple[int, ...] | bytes], output: by
 
 def operations(stream: bytes) -> list[tuple[int, int] | bytes]:
     """The operations of a good delta stream: (offset, length) of a copy, or literal bytes."""
-    place = 24
+    block_length, old_length = struct.unpack(">IQ", stream[16:28])
+    place = 28
     found: list[tuple[int, int] | bytes] = []
 
     def number() -> int:
@@ -121,7 +127,8 @@ def operations(stream: bytes) -> list[tuple[int, int] | bytes]:
             found.append(stream[place : place + length])
             place += length
         else:
-            found.append((number(), number()))
+            first, count = number(), number()
+            found.append((first * block_length, min(count * block_length, old_length - first * block_length)))
     assert len(stream) == place + 25
     return found
 
@@ -273,8 +280,8 @@ class DeltaContract:
 
     def test_default_block_length(self, make: Backend) -> None:
         """Without a wish the block length goes by the size; a stream of unknown length gets a long one."""
-        assert check_signature(self.signature(make, bytes(1_000_000))).block_length == 1024
-        assert check_signature(self.signature(make, io.BytesIO(bytes(1_000_000)))).block_length == 1024
+        assert check_signature(self.signature(make, bytes(4_000_000))).block_length == 1024
+        assert check_signature(self.signature(make, io.BytesIO(bytes(4_000_000)))).block_length == 1024
         assert check_signature(self.signature(make, Drip(bytes(1000), 100))).block_length == 32 * 1024
 
     def test_wrong_arguments(self, make: Backend) -> None:
@@ -282,11 +289,52 @@ class DeltaContract:
         for block_length in (0, -1, limits.MAX_BLOCK_LENGTH + 1):
             with pytest.raises(ValueError, match="block length"):
                 make.signature_chunks(b"", block_length)
+        for strong_length in (-1, 0, 3, 9):
+            with pytest.raises(ValueError, match="strong length"):
+                make.signature_chunks(b"", 16, strong_length=strong_length)
         for seed in (-1, 2**64):
             with pytest.raises(ValueError, match="seed"):
                 make.signature_chunks(b"", 16, seed)
         with pytest.raises(FormatError):
             make.delta(b"", b"")
+
+    @pytest.mark.parametrize("strong_length", range(4, 9))
+    def test_strong_lengths(self, make: Backend, apply: Backend, strong_length: int) -> None:
+        """A signature holds the first bytes of the strong sums; the delta is the same whatever their number."""
+        old, new, _ = PAIRS["byte altered"]
+        signature = b"".join(make.signature_chunks(old, 16, 5, strong_length=strong_length))
+        assert signature == signature_by_definition(old, 16, 5, strong_length)
+        assert len(signature) == 45 + 19 * (4 + strong_length)
+        stream = b"".join(make.delta(signature, new))
+        assert stream == b"".join(make.delta(signature_by_definition(old, 16, 5, 8), new))
+        assert self.patched(apply, old, [stream]) == new
+
+    def test_false_match_is_found(self, make: Backend, apply: Backend) -> None:
+        """A block that only looks like one of the old file, because the signature says so, is refused by the patch."""
+        old, new = noise(64), noise(64, 1)
+        lie = signature_by_definition(new, 16, 0)
+        stream = b"".join(make.delta(lie, new))
+        assert operations(stream) == [(0, 64)]
+        with pytest.raises(FormatError, match="not those of the new file"):
+            self.patched(apply, old, [stream])
+
+    def test_copies_by_the_caller(self, make: Backend, apply: Backend) -> None:
+        """A caller that copies by itself is asked for each range, in order with the literals; what it copied is not looked at."""
+        old, new, _ = PAIRS["byte altered"]
+        stream = b"".join(make.delta(self.signature(make, old, 16), new))
+        for whole in (True, False):
+            out, asked = io.BytesIO(), []
+
+            def copy(offset: int, length: int, out: io.BytesIO = out, asked: list[tuple[int, int]] = asked) -> None:
+                asked.append((offset, length))
+                out.write(old[offset : offset + length])
+
+            done = apply.patch(old, [stream] if whole else cut(stream, 1), out, copy=copy)
+            assert asked == [op for op in operations(stream) if isinstance(op, tuple)]
+            assert out.getvalue() == new
+            assert (done.literal_bytes, done.matched_bytes) == (16, 284)
+        with pytest.raises(FormatError, match="altered"):
+            apply.patch(old, [stream[:-9] + b"x" + stream[-8:]], io.BytesIO(), copy=lambda offset, length: None)
 
     def test_economy(self, make: Backend) -> None:
         """The number of operations: one copy for equal files, one literal for an insertion, and no block lost beside an edit."""
@@ -364,7 +412,7 @@ class DeltaContract:
     def test_signature_limits(self, make: Backend) -> None:
         """The largest signature is taken, a larger one is not even parsed."""
         most = limits.MAX_SIGNATURE_BLOCKS
-        assert most * 12 + 44 <= limits.MAX_SIGNATURE < (most + 1) * 12 + 44
+        assert most * 12 + 45 <= limits.MAX_SIGNATURE < (most + 1) * 12 + 45
         with pytest.raises(FormatError, match="more than"):
             make.delta(bytes(limits.MAX_SIGNATURE + 1), b"")
 
@@ -395,11 +443,16 @@ class DeltaContract:
 
     def test_lying_totals(self, apply: Backend) -> None:
         """Header and trailer are checked too."""
-        assert self.patched(apply, b"abc", [forged_delta(3, [(0, 3)], b"abc")]) == b"abc"
+        sums = b"".join(xxhash.xxh64_digest(byte, 0) for byte in (b"a", b"b", b"c"))
+        assert self.patched(apply, b"abc", [forged_delta(3, [(0, 3)], sums, total=3)]) == b"abc"
+        with pytest.raises(FormatError, match="block length"):
+            self.patched(apply, b"abc", [forged_delta(3, [], b"", block_length=0)])
+        with pytest.raises(FormatError, match="block length"):
+            self.patched(apply, b"abc", [forged_delta(3, [], b"", block_length=limits.MAX_BLOCK_LENGTH + 1)])
         with pytest.raises(FormatError, match="out of bounds"):
             self.patched(apply, b"", [forged_delta(2**63, [], b"")])
         with pytest.raises(FormatError, match="as many bytes"):
-            self.patched(apply, b"abc", [forged_delta(3, [(0, 3)], b"abc", total=4)])
+            self.patched(apply, b"abc", [forged_delta(3, [(0, 3)], sums, total=4)])
         with pytest.raises(FormatError, match="not those of the new file"):
             self.patched(apply, b"abc", [forged_delta(3, [(0, 3)], b"abd")])
 
@@ -457,7 +510,7 @@ class DeltaContract:
     def test_search_recovers_from_hostile_weak_sums(self, make: Backend) -> None:
         """After a stretch of false hits real matches are found again."""
         block = noise(1000)
-        real = signature_by_definition(block, 1000, 0)[20:32]
+        real = signature_by_definition(block, 1000, 0, 8)[21:33]
         entries = [(0, number) for number in range(10)] + [struct.unpack(">IQ", real)]
         stats = DeltaStats()
         new = bytes(60_000) + noise(5000, 1) + block

@@ -83,9 +83,9 @@ def test_senseless_bytes(core, data: bytes, old: bytes) -> None:
     """Any bytes behind a good header end in FormatError, or not at all; nothing else is raised."""
     for module in core("native"), core("pure"):
         with pytest.raises(FormatError):
-            module.patch(old, [b"\x89twdel1\n" + bytes(15) + b"\xff" + data], io.BytesIO(), max_output=10_000)
+            module.patch(old, [b"\x89twdel2\n" + bytes(11) + b"\1" + bytes(7) + b"\xff" + data], io.BytesIO(), max_output=10_000)
         with pytest.raises(FormatError):
-            module.delta(b"\x89twsig1\n" + data, b"")
+            module.delta(b"\x89twsig2\n" + data, b"")
 
 
 def test_larger_files_are_equal(core) -> None:
@@ -182,6 +182,28 @@ def test_kernels_are_equal_to_the_reference(core, kernel: str, block_length: int
     assert b"".join(native.delta(signature, new)) == b"".join(pure.delta(signature, new))
 
 
+class Reused:
+    """Chunks that are good only until the next one is asked for."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self):
+        for chunk in self._chunks:
+            shown = bytearray(chunk)
+            yield memoryview(shown)
+            shown[:] = bytes(len(shown))
+
+
+class Anywhere(io.BytesIO):
+    """A file that several threads can read at once, a part at a time."""
+
+    def readinto_at(self, buffer, place: int) -> int:
+        part = self.getbuffer()[place : place + min(len(buffer), 700_000)]
+        buffer[: len(part)] = part
+        return len(part)
+
+
 @pytest.mark.parametrize("size", [0, 1, 512 * 1024, 2**20, 2**20 + 1, 5_000_000])
 def test_executor_changes_nothing(core, size: int, tmp_path: Path) -> None:
     """Reading and writing on other threads: the same bytes, also around the sizes of the buffers."""
@@ -195,11 +217,90 @@ def test_executor_changes_nothing(core, size: int, tmp_path: Path) -> None:
         assert b"".join(native.signature_chunks(io.BytesIO(old), 3000, executor=executor)) == signature
         assert b"".join(native.signature_chunks(old, 3000, executor=executor)) == signature
         assert b"".join(native.delta(signature, io.BytesIO(new), executor=executor)) == stream
+        for skipped in (0, 1000):
+            for length in (3000, 2_000_000):
+                file = Anywhere(old)
+                file.seek(min(skipped, size))
+                chunks = list(native.signature_chunks(file, length, strong_length=5, executor=executor))
+                assert b"".join(chunks) == b"".join(native.signature_chunks(old[skipped:], length, strong_length=5))
+                assert max(map(len, chunks)) <= limits.MAX_DELTA_CHUNK
+            file = Anywhere(new)
+            file.seek(min(skipped, size))
+            chunks = list(native.delta(signature, file, executor=executor))
+            assert b"".join(chunks) == b"".join(native.delta(signature, new[skipped:]))
+            assert max(map(len, chunks)) <= limits.MAX_DELTA_CHUNK
         (tmp_path / "old").write_bytes(old)
         for ops in ([stream], (stream[at : at + 100_000] for at in range(0, len(stream), 100_000))):
+            ops = list(ops)
             with open(tmp_path / "old", "rb") as file, open(tmp_path / "out", "wb", buffering=0) as out:
-                native.patch(file, ops, out, executor=executor)
+                plain = native.patch(file, ops, out, executor=executor)
             assert (tmp_path / "out").read_bytes() == new
+            for given in (ops, Reused(ops)):
+                spread = io.BytesIO()
+                assert native.patch(Anywhere(old), given, spread, executor=executor) == plain
+                assert spread.getvalue() == new
+
+
+@pytest.mark.parametrize("block_length", [16, 700, 300_000, 3_000_000])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_spread_patch(core, block_length: int, threads: int) -> None:
+    """Copies and literals of all lengths, written in order; what is wrong is refused with the same words as without threads."""
+    native, choice = core("native"), random.Random(block_length)
+    old = choice.randbytes(7_001 if block_length == 16 else 7_000_001)
+    new = bytearray(old)
+    for _ in range(30):
+        at = choice.randrange(len(new))
+        new[at : at + choice.randrange(50)] = choice.randbytes(choice.choice([0, 10, 300, 600_000 if block_length > 16 else 1]))
+    new = bytearray(old + new + old)  # so that each byte of it is used
+    stream = b"".join(native.delta(b"".join(native.signature_chunks(old, block_length, 3)), bytes(new)))
+    out = io.BytesIO()
+    with ThreadPoolExecutor(threads) as executor:
+        done = native.patch(Anywhere(old), [stream], out, executor=executor)
+        assert out.getvalue() == new
+        assert done == native.patch(old, [stream], io.BytesIO())
+        altered = bytearray(old)
+        altered[0] ^= 1
+        altered[-1] ^= 1
+        for wrong, ops in (
+            (bytes(altered), stream),
+            (old[:-1], stream),
+            (b"", stream),
+            (old, stream[:-1]),
+            (old, stream + b"x"),
+            (old, stream[:-10] + b"?" + stream[-9:]),
+        ):
+            said = []
+            for file, options in ((io.BytesIO(wrong), {}), (Anywhere(wrong), {"executor": executor})):
+                with pytest.raises(FormatError) as refused:
+                    native.patch(file, [ops], io.BytesIO(), **options)
+                said.append(str(refused.value))
+            assert said[0] == said[1]
+        with pytest.raises(FormatError, match="more than is allowed"):
+            native.patch(Anywhere(old), [stream], io.BytesIO(), executor=executor, max_output=len(new) - 1)
+
+
+@pytest.mark.parametrize("block_length", [16, 704, 50_000, 300_000])
+def test_looking_ahead_changes_nothing(core, block_length: int) -> None:
+    """Where nothing matches, threads look at windows before the search comes to them: the same bytes and counts, whatever they find."""
+    native, choice = core("native"), random.Random(block_length)
+    old = choice.randbytes(1_000_000)
+    foreign = choice.randbytes(3_500_000)
+    pairs = {
+        "unlike": foreign,
+        "a match now and then": b"".join(foreign[at : at + 400_000] + old[at : at + 60_000] for at in range(0, 3_000_000, 400_000)),
+        "matches at the end": foreign + old,
+        "stretches": foreign + old + foreign[:2_500_000] + old[500:] + foreign,
+        "more candidates than are kept": foreign[:2_100_000] + bytes(1_500_000) + foreign[:500_000],
+    }
+    signature = b"".join(native.signature_chunks(old, block_length))
+    hostile = forged_signature(block_length, [(0, number) for number in range(8)], 8 * block_length)
+    with ThreadPoolExecutor(2) as executor:
+        for name, new in pairs.items():
+            for sig in (signature, hostile):
+                counts = DeltaStats(), DeltaStats()
+                stream = b"".join(native.delta(sig, new, stats=counts[0]))
+                assert b"".join(native.delta(sig, Anywhere(new), stats=counts[1], executor=executor)) == stream, name
+                assert counts[0] == counts[1], name
 
 
 class Failing(io.BytesIO):
@@ -223,6 +324,16 @@ class Failing(io.BytesIO):
         return super().write(data)
 
 
+class FailingAnywhere(Failing):
+    """The same with places."""
+
+    def readinto_at(self, buffer, place: int) -> int:
+        self._work()
+        part = self.getbuffer()[place : place + len(buffer)]
+        buffer[: len(part)] = part
+        return len(part)
+
+
 @pytest.mark.parametrize("threads", [0, 2])
 def test_errors_of_files_come_through(core, threads: int) -> None:
     """Also from other threads, and nothing is under way when the call has ended."""
@@ -230,19 +341,23 @@ def test_errors_of_files_come_through(core, threads: int) -> None:
     data = random.Random(1).randbytes(6_000_000)
     signature = b"".join(native.signature_chunks(bytes(10_000), 1000))
     stream = b"".join(native.delta(signature, data))
+    copies = b"".join(native.delta(b"".join(native.signature_chunks(data)), data))
     with ThreadPoolExecutor(2) as pool:
         executor = pool if threads else None
         for call in (
             lambda file: list(native.signature_chunks(file, 1000, executor=executor)),
             lambda file: list(native.delta(signature, file, executor=executor)),
             lambda file: native.patch(bytes(10_000), [stream], file, executor=executor),
+            lambda file: native.patch(Anywhere(bytes(10_000)), [stream], file, executor=executor),
+            lambda file: native.patch(file, [copies], io.BytesIO(), executor=executor),
         ):
-            file = Failing(data)
-            with pytest.raises(OSError, match="broken") as caught:
-                call(file)
-            assert file.works == -1
-            caught.value.cycle = caught  # type: ignore[attr-defined]
-            del caught
+            for kind in (Failing, FailingAnywhere):
+                file = kind(data)
+                with pytest.raises(OSError, match="broken") as caught:
+                    call(file)
+                assert -4 <= file.works < 0 if threads else file.works == -1  # other calls may have been under way
+                caught.value.cycle = caught  # type: ignore[attr-defined]
+                del caught
     gc.collect()  # with exported memoryviews in the tracebacks this crashed
 
 
@@ -252,12 +367,13 @@ def test_iterators_left_with_an_executor(core) -> None:
     data = random.Random(1).randbytes(6_000_000)
     signature = b"".join(native.signature_chunks(b"", 1000))
     with ThreadPoolExecutor(1) as executor:
-        for iterator in (
-            native.signature_chunks(file := io.BytesIO(data), 16, executor=executor),
-            native.delta(signature, file, executor=executor),
-        ):
-            next(iterator)
-            iterator.close()
-            place = file.tell()
-            assert executor.submit(file.tell).result() == place
-            file.seek(0)
+        for file in (io.BytesIO(data), Anywhere(data)):
+            for iterator in (
+                native.signature_chunks(file, 16, executor=executor),
+                native.delta(signature, file, executor=executor),
+            ):
+                next(iterator)
+                iterator.close()
+                place = file.tell()
+                assert executor.submit(file.tell).result() == place
+                file.seek(0)

@@ -342,7 +342,7 @@ def wanting(peer):
 
 def lying_signature(block_length, length):
     """A signature stream that says so of a file that nobody has."""
-    data = SIGNATURE_HEADER.pack(b"\x89twsig1\n", block_length, 1) + bytes(12) * min(-(-length // block_length), 1000)
+    data = SIGNATURE_HEADER.pack(b"\x89twsig2\n", block_length, 8, 1) + bytes(12) * min(-(-length // block_length), 1000)
     data += b"\0end" + length.to_bytes(8, "big") + min(-(-length // block_length), 1000).to_bytes(4, "big")
     return data + xxhash.xxh64(data, seed=0).digest()
 

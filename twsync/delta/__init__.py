@@ -14,12 +14,12 @@ import os
 
 from twsync.delta.backend import BackendError, choose
 from twsync.delta.format import DeltaStats, PatchStats, SignatureInfo, check_signature
-from twsync.delta.tuning import block_length_for
+from twsync.delta.tuning import block_length_for, strong_length_for
 from twsync.errors import FormatError
 
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
     from twsync.delta.interface import Backend, BytesLike, Readable, Seekable, Writable
@@ -38,6 +38,7 @@ __all__ = [
     "patch",
     "signature",
     "signature_chunks",
+    "strong_length_for",
 ]
 
 _backend: Backend = choose(os.environ.get("TWSYNC_DELTA", "auto"))
@@ -53,19 +54,26 @@ def signature(old: BytesLike | Readable, block_length: int | None = None, seed: 
 
 
 def signature_chunks(
-    old: BytesLike | Readable, block_length: int | None = None, seed: int = 0, *, executor: Executor | None = None
+    old: BytesLike | Readable,
+    block_length: int | None = None,
+    seed: int = 0,
+    *,
+    strong_length: int | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[bytes]:
     """The signature stream of `old`, in chunks, in constant memory.
 
     :param old: bytes, or a binary file, read from where it stands to its end; it need not be seekable.
     :param block_length: bytes of a block; by default `block_length_for` the size, 32 KiB for a stream of unknown length.
+    :param strong_length: bytes of a strong sum, 4 to 8; by default `strong_length_for` the size.
     :param seed: seed of the strong sums; take a random one for each transfer, so that nobody can prepare colliding blocks.
-    :param executor: a file is read on it while this thread sums what was read before; at most one call at a time, and none any more when
-        the iterator has ended or is closed. The pure implementation does without.
+    :param executor: a file is read on it while this thread sums what was read before, with one call at a time; a file with
+        `readinto_at` (see `interface.Positional`) is read and summed on it, best by two threads. No call is under way any more when the
+        iterator has ended or is closed. The pure implementation does without.
     :raises ValueError: `block_length` or `seed` is out of bounds.
     :raises UserError: (while reading) `old` has more blocks than a signature may have.
     """
-    return _backend.signature_chunks(old, block_length, seed, executor=executor)
+    return _backend.signature_chunks(old, block_length, seed, strong_length=strong_length, executor=executor)
 
 
 def delta(
@@ -78,7 +86,8 @@ def delta(
     :param sig: a complete signature stream.
     :param new: bytes, or a binary file, read from where it stands to its end; it need not be seekable.
     :param stats: counters, filled while the iterator is read.
-    :param executor: a file is read on it while this thread searches; otherwise as for `signature_chunks`.
+    :param executor: a file is read on it while this thread searches; one with `readinto_at` by two threads, which where nothing matches do
+        most of the search too. Otherwise as for `signature_chunks`.
     :raises FormatError: `sig` is not a valid signature.
     """
     return _backend.delta(sig, new, stats=stats, executor=executor)
@@ -91,6 +100,7 @@ def patch(
     *,
     max_output: int | None = None,
     executor: Executor | None = None,
+    copy: Callable[[int, int], None] | None = None,
 ) -> PatchStats:
     """Write to `out` the file that the delta stream `ops` makes out of `old`, in constant memory.
 
@@ -102,7 +112,10 @@ def patch(
     :param out: a binary file.
     :param executor: large parts are written on it while this thread reads and sums the next; at most one call at a time, and none any more
         afterwards. The pure implementation does without.
+    :param copy: is asked, with offset and length, to put a range of the old file behind what was written, in place of reading and writing
+        it here: for a caller that can do so without looking at the bytes (`os.copy_file_range`) and proves the new file by itself. What
+        is copied so is in no checksum, and only that the stream is unaltered is known then.
     :param max_output: bytes after which the stream is refused: a few bytes of delta can ask for any number of copies.
     :raises FormatError: the stream is truncated, altered, followed by other bytes, does not fit `old`, or writes more than `max_output`.
     """
-    return _backend.patch(old, ops, out, max_output=max_output, executor=executor)
+    return _backend.patch(old, ops, out, max_output=max_output, executor=executor, copy=copy)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from twsync.errors import FormatError, TwsyncError
 TYPE_CHECKING = False  # so to type checkers it is true
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor
     from typing import BinaryIO
 
 EXAMPLE = """example:
@@ -25,6 +27,8 @@ EXAMPLE = """example:
 - stands for standard input or output. An output file appears under its name only when it is complete.
 TWSYNC_DELTA=auto|native|pure chooses the implementation; both write the same bytes."""
 _READ = 256 * 1024
+#: Bytes of a file from which on threads are worth their start, of some 10 ms.
+_LARGE = 16 * 1024 * 1024
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,8 +98,8 @@ def _seed(text: str) -> int:
 
 
 def _signature(options: argparse.Namespace) -> None:
-    with _reading(options.OLD) as old, _writing(options.SIG) as out:
-        size = _write(delta.signature_chunks(old, options.block_length, options.seed), out)
+    with _reading(options.OLD) as old, _threads(old) as executor, _writing(options.SIG) as out:
+        size = _write(delta.signature_chunks(old, options.block_length, options.seed, executor=executor), out)
     if options.stats:
         print(f"signature: {size} bytes ({delta.BACKEND}, {delta.KERNEL})", file=sys.stderr)
 
@@ -106,8 +110,8 @@ def _delta(options: argparse.Namespace) -> None:
         raise ValueError("only one of SIG and NEW can be standard input")
     with _reading(options.SIG) as file:
         signature = file.read(limits.MAX_SIGNATURE + 1)
-    with _reading(options.NEW) as new:
-        chunks = delta.delta(signature, new, stats=stats)  # before the output is opened: it checks the signature
+    with _reading(options.NEW) as new, _threads(new) as executor:
+        chunks = delta.delta(signature, new, stats=stats, executor=executor)  # before the output is opened: it checks the signature
         with _writing(options.DELTA) as out:
             size = _write(chunks, out)
     if options.stats:
@@ -121,8 +125,8 @@ def _delta(options: argparse.Namespace) -> None:
 def _patch(options: argparse.Namespace) -> None:
     if options.OLD == "-":
         raise ValueError("OLD is read at many places and cannot be standard input; give a file")
-    with _reading(options.OLD) as old, _reading(options.DELTA) as file, _writing(options.OUT) as out:
-        stats = delta.patch(old, iter(lambda: file.read(_READ), b""), out)
+    with _reading(options.OLD) as old, _reading(options.DELTA) as file, _threads(old) as executor, _writing(options.OUT) as out:
+        stats = delta.patch(old, iter(lambda: file.read(_READ), b""), out, executor=executor)
     if options.stats:
         print(
             f"patch: {stats.total_bytes} bytes, {stats.literal_bytes} literal, {stats.matched_bytes} matched "
@@ -145,8 +149,30 @@ def _reading(name: str) -> Iterator[BinaryIO]:
     if name == "-":
         yield sys.stdin.buffer
         return
-    with open(name, "rb") as file:
+    with _File(name, "rb") as file:
         yield file
+
+
+class _File(io.FileIO):
+    """A file that several threads can read at once."""
+
+    if hasattr(os, "preadv"):
+
+        def readinto_at(self, buffer: memoryview, place: int) -> int:
+            """Fill some or all of `buffer` with the bytes at a place; returns how many, 0 at the end."""
+            return os.preadv(self.fileno(), [buffer], place)
+
+
+@contextmanager
+def _threads(file: BinaryIO) -> Iterator[Executor | None]:
+    """Two threads that work on a large file."""
+    if not file.seekable() or os.fstat(file.fileno()).st_size < _LARGE:
+        yield None
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
 
 
 @contextmanager

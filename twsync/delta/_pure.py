@@ -16,7 +16,6 @@ from twsync.delta._pure_patch import patch
 from twsync.delta._pure_search import Search, Table, Window
 from twsync.delta._pure_weak import sums
 from twsync.delta.format import (
-    BLOCK,
     SIGNATURE_END,
     SIGNATURE_HEADER,
     SIGNATURE_MAGIC,
@@ -25,9 +24,11 @@ from twsync.delta.format import (
     check_block_length,
     check_seed,
     check_signature,
+    check_strong_length,
 )
 from twsync.delta.interface import BytesLike, Readable
-from twsync.delta.source import bytes_of, default_block_length, filler
+from twsync.delta.source import bytes_of, filler, size_of
+from twsync.delta.tuning import lengths_for
 from twsync.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,24 +42,29 @@ _READ = 256 * 1024
 
 
 def signature_chunks(
-    old: BytesLike | Readable, block_length: int | None = None, seed: int = 0, *, executor: Executor | None = None
+    old: BytesLike | Readable,
+    block_length: int | None = None,
+    seed: int = 0,
+    *,
+    strong_length: int | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[bytes]:
     """See `twsync.delta.signature_chunks`. Does one thing at a time, with or without an executor."""
-    if block_length is None:
-        block_length = default_block_length(old)
+    block_length, strong_length = lengths_for(size_of(old), block_length, strong_length)
     check_block_length(block_length)
+    check_strong_length(strong_length)
     check_seed(seed)
-    return _signature(old, block_length, seed)
+    return _signature(old, block_length, strong_length, seed)
 
 
-def _signature(old: BytesLike | Readable, block_length: int, seed: int) -> Iterator[bytes]:
+def _signature(old: BytesLike | Readable, block_length: int, strong_length: int, seed: int) -> Iterator[bytes]:
     stream = xxhash.xxh64(seed=0)
     length = blocks = 0
-    chunk = bytearray(SIGNATURE_HEADER.pack(SIGNATURE_MAGIC, block_length, seed))
+    chunk = bytearray(SIGNATURE_HEADER.pack(SIGNATURE_MAGIC, block_length, strong_length, seed))
     for block in _blocks(old, block_length):
         if blocks == limits.MAX_SIGNATURE_BLOCKS:
             raise UserError(f"more than {limits.MAX_SIGNATURE_BLOCKS} blocks of {block_length} bytes; take a longer block length")
-        chunk += BLOCK.pack(sums(block).packed, xxhash.xxh64_intdigest(block, seed))
+        chunk += sums(block).packed.to_bytes(4, "big") + xxhash.xxh64_digest(block, seed)[:strong_length]
         length += len(block)
         blocks += 1
         if len(chunk) >= _READ:

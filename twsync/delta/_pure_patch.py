@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -35,11 +35,12 @@ def patch(
     *,
     max_output: int | None = None,
     executor: Executor | None = None,
+    copy: Callable[[int, int], None] | None = None,
 ) -> PatchStats:
     """See `twsync.delta.patch`. Does one thing at a time, with or without an executor."""
     most = limits.MAX_FILE_SIZE if max_output is None else min(max(max_output, 0), limits.MAX_FILE_SIZE)
     reader = _Reader()
-    writer = _Writer(old, out)
+    writer = _Writer(old, out, copy)
     parser = _parse(reader, writer, most)
     next(parser)
     for chunk in ops:
@@ -70,14 +71,23 @@ class _Reader:
 class _Writer:
     """Writes the new file and keeps its checksum."""
 
-    def __init__(self, old: BytesLike | Seekable, out: Writable) -> None:
+    def __init__(self, old: BytesLike | Seekable, out: Writable, copy: Callable[[int, int], None] | None) -> None:
         self._old = old
+        self._copy = copy
         self._out = out
         self._view = bytes_of(old)
         self._fill = filler(old) if self._view is None else None  # type: ignore[arg-type]
         self._buffer = memoryview(bytearray(_READ if self._view is None else 0))
-        self.checksum = xxhash.xxh64()
         self.literal_bytes = self.matched_bytes = 0
+        #: Whether all that was written went through the checksum.
+        self.proves = True
+        self.begin(0, 1)
+
+    def begin(self, seed: int, block_length: int) -> None:
+        """Take what the stream's header says."""
+        self._seed = seed
+        self._block_length = block_length
+        self.checksum = xxhash.xxh64(seed=seed)
 
     def literal(self, data: memoryview) -> None:
         """Write bytes of the stream."""
@@ -86,27 +96,40 @@ class _Writer:
         write_all(self._out, data)
 
     def copy(self, offset: int, length: int) -> None:
-        """Write a range of the old file.
+        """Write some blocks of the old file. Their sums stand for them in the output's.
 
         :raises FormatError: the old file ends before it.
         """
-        if self._fill is None:
-            assert self._view is not None
-            self._copied(self._view[offset : offset + length], length)
+        if self._copy is not None:
+            self.proves = False
+            self.matched_bytes += length
+            self._copy(offset, length)
             return
-        self._old.seek(offset)  # type: ignore[union-attr]
+        if self._view is None:
+            self._old.seek(offset)  # type: ignore[union-attr]
         while length:
-            want = min(length, _READ)
-            got = self._fill(self._buffer[:want])
-            self._copied(self._buffer[:got], want)
-            length -= want
+            block = xxhash.xxh64(seed=self._seed)
+            left = min(length, self._block_length)
+            length -= left
+            while left:
+                data = self._old_bytes(offset, min(left, _READ))
+                block.update(data)
+                self.matched_bytes += len(data)
+                write_all(self._out, data)
+                offset += len(data)
+                left -= len(data)
+            self.checksum.update(block.digest())
 
-    def _copied(self, data: memoryview, want: int) -> None:
+    def _old_bytes(self, offset: int, want: int) -> memoryview:
+        """The next `want` bytes of the old file, which stand at `offset`."""
+        if self._view is not None:
+            data = self._view[offset : offset + want]
+        else:
+            assert self._fill is not None
+            data = self._buffer[: self._fill(self._buffer[:want])]
         if len(data) < want:
             raise FormatError("delta: the old file is shorter than the one it was made for")
-        self.checksum.update(data)
-        self.matched_bytes += want
-        write_all(self._out, data)
+        return data
 
 
 def _fixed(reader: _Reader, size: int) -> Generator[None, None, bytes]:
@@ -140,12 +163,14 @@ def _value(digits: bytes) -> int:
 def _parse(reader: _Reader, writer: _Writer, most: int) -> Generator[None, None, None]:
     """Carries out the stream; yields when it needs another chunk, and forever once it has ended."""
     header = yield from _fixed(reader, DELTA_HEADER.size)
-    magic, seed, old_length = DELTA_HEADER.unpack(header)
+    magic, seed, block_length, old_length = DELTA_HEADER.unpack(header)
     if magic != DELTA_MAGIC:
         raise FormatError("delta: not a delta stream, or of another version")
+    if not limits.MIN_BLOCK_LENGTH <= block_length <= limits.MAX_BLOCK_LENGTH:
+        raise FormatError("delta: the block length is out of bounds")
     if old_length > limits.MAX_FILE_SIZE:
         raise FormatError("delta: the old file's length is out of bounds")
-    writer.checksum = xxhash.xxh64(seed=seed)
+    writer.begin(seed, block_length)
     frame = xxhash.xxh64(header, seed=seed)
     written = 0
     while True:
@@ -155,16 +180,18 @@ def _parse(reader: _Reader, writer: _Writer, most: int) -> Generator[None, None,
             break
         if op[0] not in (OP_LITERAL, OP_COPY):
             raise FormatError("delta: an unknown operation")
-        offset = 0
+        first = 0
         if op[0] == OP_COPY:
             digits = yield from _number(reader)
             frame.update(digits)
-            offset = _value(digits)
+            first = _value(digits)
         digits = yield from _number(reader)
         frame.update(digits)
         length = _value(digits)
-        if op[0] == OP_COPY and offset + length > old_length:
-            raise FormatError("delta: a copy reaches beyond the end of the old file")
+        if op[0] == OP_COPY:
+            if first + length > -(-old_length // block_length):
+                raise FormatError("delta: a copy reaches beyond the end of the old file")
+            length = min(length * block_length, old_length - first * block_length) if length else 0
         if op[0] == OP_LITERAL and length > limits.MAX_LITERAL:
             raise FormatError("delta: a literal is too long")
         if not length:
@@ -173,7 +200,7 @@ def _parse(reader: _Reader, writer: _Writer, most: int) -> Generator[None, None,
             raise FormatError("delta: it writes more than is allowed")
         written += length
         if op[0] == OP_COPY:
-            writer.copy(offset, length)
+            writer.copy(first * block_length, length)
             continue
         while length:
             data = reader.take(length)
@@ -189,7 +216,7 @@ def _parse(reader: _Reader, writer: _Writer, most: int) -> Generator[None, None,
         raise FormatError("delta: altered (its checksum does not fit)")
     if total != written:
         raise FormatError("delta: it does not write as many bytes as it says")
-    if checksum != writer.checksum.intdigest():
+    if writer.proves and checksum != writer.checksum.intdigest():
         raise FormatError("delta: the bytes written are not those of the new file (altered, or made for another old file)")
     reader.ended = True
     while True:

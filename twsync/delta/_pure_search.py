@@ -14,7 +14,6 @@ import xxhash
 from twsync import limits
 from twsync.delta._pure_weak import MOST_WINDOWS, Sums, roll, sums
 from twsync.delta.format import (
-    BLOCK,
     DELTA_HEADER,
     DELTA_MAGIC,
     DELTA_TRAILER,
@@ -23,6 +22,7 @@ from twsync.delta.format import (
     OP_LITERAL,
     SIGNATURE_HEADER,
     SIGNATURE_TRAILER,
+    WEAK_LENGTH,
     DeltaStats,
     SignatureInfo,
     varint,
@@ -47,9 +47,15 @@ class Table:
         self.seed = info.seed
         self.length = info.length
         self.full = info.full_blocks
-        self.strong: list[int] = []
+        self.strong: list[bytes] = []
+        self.strong_length = info.strong_length
         self.blocks: dict[int, list[int]] = {}
-        for block, (weak, strong) in enumerate(BLOCK.iter_unpack(signature[SIGNATURE_HEADER.size : -SIGNATURE_TRAILER.size])):
+        entry = WEAK_LENGTH + info.strong_length
+        entries = bytes(signature[SIGNATURE_HEADER.size : -SIGNATURE_TRAILER.size])
+        for block in range(info.blocks):
+            at = block * entry
+            weak = int.from_bytes(entries[at : at + WEAK_LENGTH], "big")
+            strong = entries[at + WEAK_LENGTH : at + entry]
             self.strong.append(strong)
             if block < self.full:
                 same = self.blocks.setdefault(weak, [])
@@ -105,7 +111,9 @@ class Search:
         self._since = 0
         self._rate = limits.CONFIRM_BYTES_PER_BYTE + (table.length >> limits.CONFIRM_SHARE_SHIFT)
         self._credit = self._most_credit = table.block_length * limits.CONFIRM_BURST_BLOCKS
-        self._copy_offset = self._copy_length = 0
+        #: The strong sum, whole, of the block found last.
+        self._found = b""
+        self._copy_first = self._copy_count = 0
         # The sums of windows that were computed ahead: those after the one at `at`, and which of them the table has.
         self._sums = Sums(0, 0)
         self._ahead: array[int] = array("I")
@@ -114,7 +122,7 @@ class Search:
         self._step = _FEWEST_WINDOWS
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        yield self._put(DELTA_HEADER.pack(DELTA_MAGIC, self._table.seed, self._table.length))
+        yield self._put(DELTA_HEADER.pack(DELTA_MAGIC, self._table.seed, self._table.block_length, self._table.length))
         length = self._table.block_length
         while True:
             available = self._window.available(self._at + length + 1)
@@ -148,7 +156,8 @@ class Search:
 
     def _is_block(self, at: int, block: int) -> bool:
         data = self._window.bytes(at, self._table.length_of(block))
-        return xxhash.xxh64_intdigest(data, self._table.seed) == self._table.strong[block]
+        self._found = xxhash.xxh64_digest(data, self._table.seed)
+        return self._found.startswith(self._table.strong[block])
 
     def _try_fresh(self) -> int | None:
         """The block at `at`, directly behind a match or at the start of the file."""
@@ -196,7 +205,8 @@ class Search:
         if self._credit < table.block_length:
             stats.passed_over += 1
             return None
-        strong = xxhash.xxh64_intdigest(self._window.bytes(self._at, table.block_length), table.seed)
+        self._found = xxhash.xxh64_digest(self._window.bytes(self._at, table.block_length), table.seed)
+        strong = self._found[: table.strong_length]
         for block in same:
             stats.compared += 1
             if table.strong[block] == strong:
@@ -228,23 +238,23 @@ class Search:
             length -= part
 
     def _held_copy(self) -> bytes:
-        if not self._copy_length:
+        if not self._copy_count:
             return b""
         self._stats.copies += 1
-        op = self._put(bytes((OP_COPY,)) + varint(self._copy_offset) + varint(self._copy_length))
-        self._copy_length = 0
+        op = self._put(bytes((OP_COPY,)) + varint(self._copy_first) + varint(self._copy_count))
+        self._copy_count = 0
         return op
 
     def _match(self, block: int) -> bytes:
         """The window's first bytes are `block`: continue the copy that is held back, or give it and hold a new one."""
-        length, offset = self._table.length_of(block), block * self._table.block_length
+        length = self._table.length_of(block)
         op = b""
-        if not self._copy_length or self._copy_offset + self._copy_length != offset:
+        if not self._copy_count or self._copy_first + self._copy_count != block:
             op = self._held_copy()
-            self._copy_offset = offset
-        self._copy_length += length
+            self._copy_first = block
+        self._copy_count += 1
         self._stats.matched_bytes += length
-        self._output.update(self._window.bytes(0, length))
+        self._output.update(self._found)
         self._window.start += length
         self._at = self._since = 0
         self._rolling = False

@@ -14,22 +14,23 @@ from twsync import limits
 from twsync.errors import FormatError
 
 #: First bytes of a signature stream. The first byte is not text, the digit is the version, the newline finds text-mode copies.
-SIGNATURE_MAGIC = b"\x89twsig1\n"
+SIGNATURE_MAGIC = b"\x89twsig2\n"
 #: First bytes of a delta stream.
-DELTA_MAGIC = b"\x89twdel1\n"
-#: Signature header: magic, block length, seed.
-SIGNATURE_HEADER = struct.Struct(">8sIQ")
-#: One block: weak sum, strong sum.
-BLOCK = struct.Struct(">IQ")
+DELTA_MAGIC = b"\x89twdel2\n"
+#: Signature header: magic, block length, bytes of a strong sum, seed.
+SIGNATURE_HEADER = struct.Struct(">8sIBQ")
+#: Bytes of a weak sum; with the strong one it is the entry of a block.
+WEAK_LENGTH = 4
 #: Marks the trailer of a signature.
 SIGNATURE_END = b"\x00end"
 #: Signature trailer: marker, bytes of the old file, number of blocks, XXH64 (seed 0) of all bytes before it.
 SIGNATURE_TRAILER = struct.Struct(">4sQIQ")
-#: Delta header: magic, seed, bytes of the old file.
-DELTA_HEADER = struct.Struct(">8sQQ")
+#: Delta header: magic, seed, block length, bytes of the old file.
+DELTA_HEADER = struct.Struct(">8sQIQ")
 #: Operations.
 OP_END, OP_LITERAL, OP_COPY = 0, 1, 2
-#: After OP_END: bytes of the new file, XXH64 (seed) of the new file, XXH64 (seed) of all stream bytes before it that are not literal bytes.
+#: After OP_END: bytes of the new file; XXH64 (seed) of it, the sum of each copied block in place of its bytes; XXH64 (seed) of all stream
+#: bytes before it that are not literal bytes.
 DELTA_TRAILER = struct.Struct(">QQQ")
 #: Bytes of the longest variable-length number: 63 bits.
 MAX_VARINT = 9
@@ -51,15 +52,17 @@ class SignatureInfo(_Record):
     """What header and trailer of a checked signature say.
 
     :param block_length: bytes of a block; the last may be shorter.
+    :param strong_length: bytes of a strong sum.
     :param seed: seed of the strong sums.
     :param length: bytes of the old file.
     :param blocks: number of blocks, a short last one included.
     """
 
-    __slots__ = ("block_length", "blocks", "length", "seed")
+    __slots__ = ("block_length", "blocks", "length", "seed", "strong_length")
 
-    def __init__(self, block_length: int, seed: int, length: int, blocks: int) -> None:
+    def __init__(self, block_length: int, strong_length: int, seed: int, length: int, blocks: int) -> None:
         self.block_length = block_length
+        self.strong_length = strong_length
         self.seed = seed
         self.length = length
         self.blocks = blocks
@@ -137,6 +140,15 @@ def check_block_length(block_length: int) -> None:
         raise ValueError(f"block length {block_length} is not within {limits.MIN_BLOCK_LENGTH} and {limits.MAX_BLOCK_LENGTH}")
 
 
+def check_strong_length(strong_length: int) -> None:
+    """Refuse a length of strong sums that no signature may have.
+
+    :raises ValueError: it is out of bounds.
+    """
+    if not limits.MIN_STRONG_LENGTH <= strong_length <= limits.MAX_STRONG_LENGTH:
+        raise ValueError(f"strong length {strong_length} is not within {limits.MIN_STRONG_LENGTH} and {limits.MAX_STRONG_LENGTH}")
+
+
 def check_seed(seed: int) -> None:
     """Refuse a seed that is not an unsigned 64-bit number.
 
@@ -159,16 +171,20 @@ def check_signature(signature: bytes | bytearray | memoryview) -> SignatureInfo:
         raise FormatError("signature: not a signature stream, or of another version")
     if size < SIGNATURE_HEADER.size + SIGNATURE_TRAILER.size:
         raise FormatError("signature: truncated")
-    _, block_length, seed = SIGNATURE_HEADER.unpack_from(view)
+    _, block_length, strong_length, seed = SIGNATURE_HEADER.unpack_from(view)
     if not limits.MIN_BLOCK_LENGTH <= block_length <= limits.MAX_BLOCK_LENGTH:
         raise FormatError(f"signature: block length {block_length} is out of bounds")
+    if not limits.MIN_STRONG_LENGTH <= strong_length <= limits.MAX_STRONG_LENGTH:
+        raise FormatError(f"signature: strong sums of {strong_length} bytes are out of bounds")
     end = size - SIGNATURE_TRAILER.size
     marker, length, blocks, checksum = SIGNATURE_TRAILER.unpack_from(view, end)
-    entries, odd = divmod(end - SIGNATURE_HEADER.size, BLOCK.size)
+    entries, odd = divmod(end - SIGNATURE_HEADER.size, WEAK_LENGTH + strong_length)
     if marker != SIGNATURE_END or odd or blocks != entries:
         raise FormatError("signature: truncated, or followed by other bytes")
+    if blocks > limits.MAX_SIGNATURE_BLOCKS:
+        raise FormatError(f"signature: more than {limits.MAX_SIGNATURE_BLOCKS} blocks")
     if length > limits.MAX_FILE_SIZE or -(-length // block_length) != blocks:
         raise FormatError("signature: file length and number of blocks contradict each other")
     if xxhash.xxh64_intdigest(view[: size - 8], 0) != checksum:
         raise FormatError("signature: altered (checksum does not fit)")
-    return SignatureInfo(block_length, seed, length, blocks)
+    return SignatureInfo(block_length, strong_length, seed, length, blocks)

@@ -5,7 +5,7 @@ The native core imports it for type checkers only: `typing` would cost 10 ms, a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from twsync.delta.format import DeltaStats, PatchStats
@@ -33,6 +33,16 @@ class Seekable(Readable, Protocol):
         """Go to a place."""
 
 
+class Positional(Readable, Protocol):
+    """A binary file that several threads can read at once, none of which moves the place where it stands."""
+
+    def tell(self) -> int:
+        """The place where it stands."""
+
+    def readinto_at(self, buffer: memoryview, place: int, /) -> int:
+        """Fill some or all of `buffer` with the bytes at a place; return how many, 0 only at the end."""
+
+
 class Writable(Protocol):
     """A binary file that takes bytes."""
 
@@ -52,7 +62,13 @@ class Backend(Protocol):
         """Which version of its inner loop it uses."""
 
     def signature_chunks(
-        self, old: BytesLike | Readable, block_length: int | None = None, seed: int = 0, *, executor: Executor | None = None
+        self,
+        old: BytesLike | Readable,
+        block_length: int | None = None,
+        seed: int = 0,
+        *,
+        strong_length: int | None = None,
+        executor: Executor | None = None,
     ) -> Iterator[bytes]:
         """See `twsync.delta.signature_chunks`."""
 
@@ -69,5 +85,6 @@ class Backend(Protocol):
         *,
         max_output: int | None = None,
         executor: Executor | None = None,
+        copy: Callable[[int, int], None] | None = None,
     ) -> PatchStats:
         """See `twsync.delta.patch`."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 
-from twsync.delta.tuning import UNKNOWN, block_length_for
-
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,19 +25,19 @@ def bytes_of(source: object) -> memoryview | None:
         raise TypeError(f"bytes or a binary file is needed, not {type(source).__name__}") from None
 
 
-def default_block_length(source: BytesLike | Readable) -> int:
-    """`block_length_for` what is left of `source`; a stream that cannot seek gets a length good for 42 GiB."""
+def size_of(source: BytesLike | Readable) -> int | None:
+    """Bytes that are left of `source`; None if it is a stream that cannot seek."""
     view = bytes_of(source)
     if view is not None:
-        return block_length_for(len(view))
+        return len(view)
     file: Any = source
     try:
         here: int = file.tell()
         end: int = file.seek(0, io.SEEK_END)
         file.seek(here)
     except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
-        return UNKNOWN
-    return block_length_for(max(0, end - here))
+        return None
+    return max(0, end - here)
 
 
 def filler(source: Readable) -> Callable[[memoryview], int]:

@@ -320,7 +320,7 @@ def _check_signature(signature: bytearray, size: int) -> None:
     """
     if len(signature) < SIGNATURE_HEADER.size + SIGNATURE_TRAILER.size:
         return
-    _magic, block_length, _seed = SIGNATURE_HEADER.unpack_from(signature)
+    _magic, block_length, _strong_length, _seed = SIGNATURE_HEADER.unpack_from(signature)
     _marker, length, _blocks, _checksum = SIGNATURE_TRAILER.unpack_from(signature, len(signature) - SIGNATURE_TRAILER.size)
     if block_length < MIN_GIVEN_BLOCK_LENGTH or length > largest_basis(size):
         raise ProtocolError("a signature that nobody needs")

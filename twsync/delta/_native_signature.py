@@ -1,0 +1,127 @@
+"""Signatures by the C core."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from twsync import limits
+from twsync.delta._ahead import Ahead, fill_at
+from twsync.delta._core import ffi, lib
+from twsync.delta.format import WEAK_LENGTH
+from twsync.delta.source import bytes_of
+from twsync.errors import UserError
+
+TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor, Future
+
+    from twsync.delta.interface import BytesLike, Readable
+
+#: Bytes read from a file at once: they stay in a second-level cache between read and sum.
+_READ = 256 * 1024
+#: The same with an executor: handing over costs 20 µs or so.
+_READ_BESIDE = 512 * 1024
+#: The same where each thread sums what it reads.
+_READ_SPREAD = 1024 * 1024
+#: Portions that are read and summed at a time.
+_THREADS = 2
+#: Bytes of a chunk.
+_OUT = 256 * 1024
+#: Blocks that are summed by the threads that read: entries of a portion have to fit a chunk, and portions hold whole blocks.
+_SHORTEST_SPREAD, _LONGEST_SPREAD = 32, 1024 * 1024
+
+
+def signed(
+    kernel: object, old: BytesLike | Readable, block_length: int, strong_length: int, seed: int, executor: Executor | None
+) -> Iterator[bytes]:
+    """The signature stream of `old` in chunks; see `twsync.delta.signature_chunks`."""
+    job = lib.twd_signature_new(kernel, block_length, strong_length, seed)
+    if job == ffi.NULL:
+        raise MemoryError
+    job = ffi.gc(job, lib.twd_signature_free)
+    view = bytes_of(old)
+    if view is not None:
+        yield from _stream(job, block_length, [(b"", view, True)])
+        return
+    read_at: Callable[[memoryview, int], int] | None = getattr(old, "readinto_at", None)
+    if executor is not None and read_at is not None and _SHORTEST_SPREAD <= block_length <= _LONGEST_SPREAD:
+        place: int = old.tell()  # type: ignore[union-attr]
+        yield from _stream(job, block_length, _spread(job, block_length, WEAK_LENGTH + strong_length, read_at, place, executor))
+        return
+    ahead = Ahead(old, 0, _READ if executor is None else _READ_BESIDE, executor)  # type: ignore[arg-type]
+    try:
+        yield from _stream(job, block_length, _read(ahead))
+    finally:
+        ahead.leave()
+
+
+def _read(ahead: Ahead) -> Iterator[tuple[bytes, memoryview, bool]]:
+    """The file in portions."""
+    last = False
+    while not last:
+        portion = ahead.next()
+        last = portion.got < portion.size
+        yield b"", portion.buffer[: portion.got], last
+
+
+def _spread(
+    job: object, block_length: int, entry: int, read_at: Callable[[memoryview, int], int], place: int, executor: Executor
+) -> Iterator[tuple[bytearray, memoryview, bool]]:
+    """The entries of portions that are read and summed in two threads, and the bytes behind the last whole block."""
+    size = max(1, _READ_SPREAD // block_length) * block_length
+    # Who ends a portion takes the next one, with the same buffer: it is still in the cache of its core.
+    spare = [memoryview(bytearray(size)) for _ in range(_THREADS + 1)]
+
+    def summed(at: int) -> tuple[bytearray, memoryview, bool]:
+        buffer = spare.pop()
+        got = fill_at(read_at, buffer, at)
+        entries = bytearray(got // block_length * entry)
+        with ffi.from_buffer("uint8_t[]", buffer) as data, ffi.from_buffer("uint8_t[]", entries) as out:
+            lib.twd_signature_sum(job, data, got, out)
+        rest = memoryview(bytes(buffer[got - got % block_length : got]))
+        spare.append(buffer)
+        return entries, rest, got < size
+
+    under_way: deque[Future[tuple[bytearray, memoryview, bool]]] = deque()
+    last = False
+    try:
+        while not last:
+            while len(under_way) <= _THREADS:  # one waits, so that no thread does
+                under_way.append(executor.submit(summed, place))
+                place += size
+            entries, rest, last = under_way.popleft().result()
+            yield entries, rest, last
+    finally:
+        for future in under_way:
+            if not future.cancel():
+                future.exception()
+
+
+def _stream(job: object, block_length: int, parts: Iterable[tuple[bytes | bytearray, memoryview, bool]]) -> Iterator[bytes]:
+    buffers = ffi.new("twd_buffers *")
+    out = ffi.new("uint8_t[]", _OUT)
+    buffers.next_out, buffers.avail_out = out, _OUT
+    for entries, data, last in parts:
+        result = lib.TWD_MORE
+        if entries:
+            lib.twd_signature_step(job, buffers)  # without input: what it still has to give comes before them
+            if len(entries) > buffers.avail_out:
+                yield ffi.buffer(out, _OUT - buffers.avail_out)[:]
+                buffers.next_out, buffers.avail_out = out, _OUT
+            with ffi.from_buffer("uint8_t[]", entries) as held:
+                result = lib.twd_signature_add(job, held, len(entries))
+            ffi.memmove(buffers.next_out, entries, len(entries))
+            buffers.next_out += len(entries)
+            buffers.avail_out -= len(entries)
+        if result in (lib.TWD_MORE, lib.TWD_DONE):
+            with ffi.from_buffer("uint8_t[]", data) as held:
+                buffers.next_in, buffers.avail_in, buffers.last_in = held, len(data), last
+                while (result := lib.twd_signature_step(job, buffers)) == lib.TWD_FULL:
+                    yield ffi.buffer(out, _OUT)[:]
+                    buffers.next_out, buffers.avail_out = out, _OUT
+        if result == lib.TWD_TOO_MANY:
+            raise UserError(f"more than {limits.MAX_SIGNATURE_BLOCKS} blocks of {block_length} bytes; take a longer block length")
+        if result != (lib.TWD_DONE if last else lib.TWD_MORE):
+            raise RuntimeError(f"the C core stopped with result {result}")
+    yield ffi.buffer(out, _OUT - buffers.avail_out)[:]
