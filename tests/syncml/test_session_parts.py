@@ -24,6 +24,7 @@ from twsync.syncml.document import (
     Item,
     Location,
     Map,
+    MapItem,
     Message,
     Meta,
     Protocol,
@@ -255,3 +256,17 @@ def test_own_device_information(protocol: Protocol) -> None:
     assert [store.ctcaps for store in devinf.datastores] == [(cap,) if protocol is Protocol.V1_2 else ()] * 2
     assert entry_for(devinf, "Contacts") is devinf.datastores[0]
     assert entry_for(devinf, "none") is None
+
+
+def test_a_message_full_of_pairs_can_be_read():
+    """However much room there is: a reader takes so many elements and no more."""
+    box = outbox(limits.MAX_SYNCML_DOCUMENT, Encoding.WBXML)
+    pairs = tuple(MapItem(str(number), str(number)) for number in range(limits.MAX_CLIENT_MAP))
+    written = 0
+    while box.add(Map("", Location("a"), Location("b"), pairs)) is not None:
+        written += 1
+    while box.add(Status("", "1", "1", "Add", "201", ("1",), ("1",))) is not None:
+        pass
+    assert written >= 1
+    message = box.message(final=True)
+    assert codec.decode(codec.encode(message, Encoding.WBXML)).message == message

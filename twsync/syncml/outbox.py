@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from twsync import limits
-from twsync.syncml.document import Change, Command, Header, Message, Status, Sync
+from twsync.syncml.document import Change, Command, Header, Map, Message, Status, Sync
 
 C = TypeVar("C", bound=Command)
 
@@ -38,6 +38,7 @@ class Outbox:
         self._room = self.capacity
         self._commands: list[Command] = []
         self._next = 1
+        self._pairs = 0
         self._open: Sync | None = None
         self._changes: list[Change] = []
 
@@ -127,9 +128,12 @@ class Outbox:
 
     def _fit(self, command: C, alone: bool) -> C | None:
         numbered: C = msgspec.structs.replace(command, cmd_id=str(self._next))
-        size = self._measure(numbered)
-        if (size > self._room or self._next > limits.MAX_SYNCML_COMMANDS // 2) and not alone:
+        size, pairs = self._measure(numbered), len(numbered.items) if isinstance(numbered, Map) else 0
+        # Also what fits must not be more elements than a reader takes (MAX_SYNCML_ELEMENTS): a pair is five, a Status some ten.
+        full = self._next > limits.MAX_SYNCML_COMMANDS // 2 or self._pairs + pairs > limits.MAX_SYNCML_ITEMS // 8
+        if (size > self._room or full) and not alone:
             return None
         self._room -= size
+        self._pairs += pairs
         self._next += 1
         return numbered
