@@ -320,6 +320,8 @@ MAX_SYNCML_COMMANDS = 10_000
 MAX_SYNCML_ITEMS = 40_000
 #: Characters of anything but Data: URIs, names, EMI. The longest is the version vector of an item in base64.
 MAX_SYNCML_TEXT = 16 * KIB
+#: Characters of an XML namespace: the longest of those that are in use have 70, and each element and attribute costs as many.
+MAX_SYNCML_NAMESPACE = 200
 #: Digits of a number.
 MAX_SYNCML_DIGITS = 18
 #: Bytes of a notification: it has to fit a WAP push.
@@ -339,7 +341,7 @@ MAX_RECORD_PARAMETERS = 64
 #: Lines of a note (and of one multi-line property) that are merged line by line; comparing them takes quadratic time. Longer ones
 #: that both sides changed are a conflict as a whole.
 MAX_MERGE_LINES = 2000
-#: Values of one property that is a list (categories, exception dates).
+#: Values of one property that is a list (categories, exception dates), and of all that a record has: a date costs 100 us when it is merged.
 MAX_RECORD_LIST = 10_000
 #: Characters of a record whose parsed form is remembered; 256 of them are.
 MAX_REMEMBERED_RECORD = 32 * KIB
@@ -355,6 +357,9 @@ HTTP_TIMEOUT = 300.0
 HTTP_IDLE = 120.0
 #: Seconds after which a client whose message is still worked on is told so: SyncEvolution sends it again after two minutes.
 SYNCML_BUSY_AFTER = 60.0
+#: Bytes of the status line and headers of an answer; and of the whole of it on the wire: chunks can be small.
+MAX_HTTP_HEAD = 256 * KIB
+MAX_HTTP_ANSWER = 2 * MAX_SYNCML_DOCUMENT
 #: HTTP connections to the port for stock clients at once; each may hold one message in memory.
 MAX_HTTP_CONNECTIONS = 64
 

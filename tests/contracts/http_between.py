@@ -28,12 +28,14 @@ class Between:
     """Passes requests on to the port of a server on loopback.
 
     :ivar exchanges: all that passed, lost ones too.
-    :ivar lose: told the number of each exchange, from 0; True: its reply is lost, and the connection closed.
+    :ivar lose: told the number of each exchange, from 0, before its reply goes on; True: the reply is lost, and the connection closed.
+    :ivar repeat: every request is sent twice, and the second reply goes on: as if the client had not got the first.
     """
 
     def __init__(self, port: int) -> None:
         self.exchanges: list[Exchange] = []
         self.lose: Callable[[int], bool] = lambda number: False
+        self.repeat = False
         self._target = port
         between = self
 
@@ -58,6 +60,19 @@ class Between:
     def pass_on(self, handler: BaseHTTPRequestHandler) -> None:
         """Ask the server, and answer or lose the reply."""
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        if self.repeat:
+            self._ask(handler, body)
+        number, kind, exchange = self._ask(handler, body)
+        if self.lose(number):
+            handler.close_connection = True
+            return
+        handler.send_response(exchange.status)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Length", str(len(exchange.reply)))
+        handler.end_headers()
+        handler.wfile.write(exchange.reply)
+
+    def _ask(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, str, Exchange]:
         connection = http.client.HTTPConnection(LOOPBACK, self._target, timeout=60)
         content_type = handler.headers.get("Content-Type", "")
         # The server names its own address by the Host that the client has used: the proxy stays in between.
@@ -65,17 +80,10 @@ class Between:
         answer = connection.getresponse()
         reply = answer.read()
         connection.close()
+        made = Exchange(handler.path, content_type, body, answer.status, reply)
         with self._lock:
-            number = len(self.exchanges)
-            self.exchanges.append(Exchange(handler.path, content_type, body, answer.status, reply))
-        if self.lose(number):
-            handler.close_connection = True
-            return
-        handler.send_response(answer.status)
-        handler.send_header("Content-Type", answer.headers.get("Content-Type", ""))
-        handler.send_header("Content-Length", str(len(reply)))
-        handler.end_headers()
-        handler.wfile.write(reply)
+            self.exchanges.append(made)
+            return len(self.exchanges) - 1, answer.headers.get("Content-Type", ""), made
 
     def __enter__(self) -> Self:
         self._thread.start()

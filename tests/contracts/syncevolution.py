@@ -77,7 +77,7 @@ class Client:
         "Where the next session goes."
         self._peer = [
             f"deviceId={device}", f"syncURL={url}", f"username={user}", f"password={password}", "printChanges=0", "dumpData=0",
-            "logLevel=2", "preventSlowSync=0",
+            "logLevel=2", "preventSlowSync=0", "RetryInterval=5", "RetryDuration=20",
         ]  # fmt: skip
 
     def add(self, source: str, folder: Path, kind: str, uri: str) -> None:
@@ -145,7 +145,7 @@ class StockServer:
             "printChanges=0",
             "dumpData=0",
         ]
-        store = ["backend=file", f"database=file://{folder}", f"databaseFormat={kind}", f"uri={uri}"]
+        store = ["backend=file", f"database=file://{folder}", f"databaseFormat={kind}", f"uri={uri}", "sync=two-way"]
         command = [
             self._programs["syncevolution"], "--daemon=no", "--keyring=no", "--configure", "--template", "SyncEvolution Client", *peer,
             *store, *options, "client@config", source,

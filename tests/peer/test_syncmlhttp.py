@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from twsync.limits import MAX_SYNCML_DOCUMENT
+from twsync.peer.stockclients import Crowd
 from twsync.peer.syncmlhttp import Answer, site
 
 
@@ -18,7 +21,7 @@ class Server:
         self.addresses = []
         self._answer = answer
 
-        def answers(address, token, body, content_type):
+        def answers(address, token, body, content_type, origin):
             self.addresses.append(address)
             self.seen.append((token, body, content_type))
             return self._answer or succeed(Answer(200, b"<reply/>", "application/vnd.syncml+xml"))
@@ -143,3 +146,56 @@ def test_a_client_that_leaves_before_the_answer():
     server.protocol.connectionLost(Failure(ConnectionLost()))
     late.callback(Answer(200, b"<late/>"))
     assert server.transport.value() == b""
+
+
+class Crowded:
+    """A crowd whose connections are transports in memory."""
+
+    def __init__(self, monkeypatch, most=3):
+        monkeypatch.setattr("twsync.peer.stockclients.MAX_HTTP_CONNECTIONS", most)
+        self.answers = []
+
+        def answers(*_):
+            self.answers.append(Deferred())
+            return self.answers[-1]
+
+        self.crowd = Crowd(site(answers), Clock())
+
+    def connect(self, host, say=b"POST /syncml HTTP/1.1\r\nX"):
+        protocol = self.crowd.buildProtocol(IPv4Address("TCP", host, 1))
+        if protocol is None:
+            return None
+        protocol.wrappedProtocol.callLater = lambda *_: _Never()
+        transport = StringTransport(peerAddress=IPv4Address("TCP", host, 1))
+        protocol.makeConnection(transport)
+        protocol.dataReceived(say)
+        return transport
+
+
+WHOLE = b"POST /syncml HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"
+
+
+def test_who_says_nothing_gives_way(monkeypatch):
+    crowded = Crowded(monkeypatch)
+    silent = [crowded.connect("192.0.2.1") for _ in range(3)]
+    late = [crowded.connect("192.0.2.2"), crowded.connect("192.0.2.3")]
+    assert [one.disconnected for one in silent] == [True, True, False]
+    assert not any(one.disconnected for one in late)
+    assert len(crowded.crowd.protocols) == 3
+
+
+def test_the_address_with_most_connections_gives_way_first(monkeypatch):
+    crowded = Crowded(monkeypatch)
+    first, *many = [crowded.connect(host) for host in ("192.0.2.1", "192.0.2.9", "192.0.2.9")]
+    crowded.connect("192.0.2.2")
+    assert [one.disconnected for one in (first, *many)] == [False, True, False]
+
+
+def test_a_message_at_work_is_not_cut_off(monkeypatch):
+    crowded = Crowded(monkeypatch)
+    working = [crowded.connect("192.0.2.1", WHOLE) for _ in range(3)]
+    assert crowded.connect("192.0.2.2") is None
+    assert not any(one.disconnected for one in working)
+    crowded.answers[1].callback(Answer(200, b"done"))
+    assert crowded.connect("192.0.2.2") is not None
+    assert [one.disconnected for one in working] == [False, True, False]

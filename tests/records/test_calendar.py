@@ -251,6 +251,18 @@ def test_a_weekly_event_of_another_zone_moves_its_weekday() -> None:
     assert shown(other, "RRULE") == "FREQ=WEEKLY;BYDAY=TU,TH"
 
 
+@pytest.mark.parametrize(("until", "kept"), [("20260713T070000Z", True), ("20260718T080000Z", True), ("20260720T070000Z", False)])
+def test_the_end_of_a_rule_said_in_another_way(until: str, kept: bool) -> None:
+    """SyncEvolution is given a number of occurrences and sends the day on which they end; its times are in UTC."""
+    rule = "FREQ=WEEKLY;COUNT=20;BYDAY=MO"
+    text = wire("UID:1", "SUMMARY:x", "DTSTART;TZID=Europe/Berlin:20260302T090000", f"RRULE:{rule}", version="2.0")
+    lines = ("UID:1", "SUMMARY:y", "DTSTART:20260302T080000Z", f"RRULE:FREQ=WEEKLY;INTERVAL=1;BYDAY=MO;UNTIL={until}")
+    whole = overlay(CALENDAR, text, from_wire(CALENDAR, "", wire(*lines, version="2.0"), zone="UTC"), form=V10, zone="UTC")
+    assert shown(whole, "SUMMARY") == "y"
+    assert (shown(whole, "RRULE") == rule) is kept
+    assert (shown(whole, "DTSTART") == "TZID=Europe/Berlin|20260302T090000") is kept
+
+
 def test_utc_or_local() -> None:
     text = wire("UID:1", "SUMMARY:x", "DTSTART;TZID=Europe/Berlin:20260601T090000", "DURATION:PT1H", version="2.0")
     assert "DTSTART:20260601T070000Z\r\n" in to_wire(CALENDAR, text, V10, utc=True, zone=BERLIN)

@@ -59,6 +59,14 @@ def test_bounded(text: str) -> None:
     merge(CONTACTS, stored, stored.replace("FN:A", "FN:B\r\nTEL:77"), stored.replace("FN:A", "FN:A\r\nTEL:88"))
 
 
+@pytest.mark.parametrize(("version", "separator"), [("2.0", ","), ("1.0", ";")])
+def test_lists_of_a_record_have_one_limit_together(version: str, separator: str) -> None:
+    dates = "EXDATE:" + separator.join(["20260601T080000"] * (limits.MAX_RECORD_LIST // 4))
+    from_wire(CALENDAR, "", event("DTSTART:20260101T080000", *[dates] * 4, version=version), zone="UTC")
+    with pytest.raises(FormatError, match="lists of the record"):
+        from_wire(CALENDAR, "", event("DTSTART:20260101T080000", *[dates] * 4, "EXDATE:20260602T080000", version=version), zone="UTC")
+
+
 @pytest.mark.parametrize(
     "line",
     [

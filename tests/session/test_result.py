@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from twsync.session.result import Conflict, Error, SessionResult, Skipped, State, Traffic, shown
+from twsync.session.result import Conflict, Error, SessionResult, Skipped, State, Traffic, printable, shown
 
 
 def result(state: State = State.DONE, **more: object) -> SessionResult:
@@ -54,6 +54,7 @@ def test_the_document() -> None:
         (result(State.PARTIAL), 3),
         (result(State.QUEUED), 4),
         (result(conflicts=[Conflict(item="a", resolution="kept-both", copy="b")]), 3),
+        (result(conflicts=[Conflict(item="a", resolution="duplicate")]), 3),
         (result(conflicts=[Conflict(item="a", resolution="ours")]), 0),
         (result(skipped=[Skipped(item="a", reason="changing")]), 3),
         (result(State.FAILED, skipped=[Skipped(item="a", reason="changing")]), 1),
@@ -68,3 +69,7 @@ def test_names_that_are_no_text() -> None:
     """Bytes that are not UTF-8 can be read all the same."""
     assert shown("né".encode()) == "né"
     assert shown(b"caf\xe9") == "caf\\xe9"
+
+
+def test_words_of_others_move_no_cursor_and_begin_no_line():
+    assert printable("phone\x1b[31m\nlog line\u202e\x9b é") == "phone [31m log line   é"

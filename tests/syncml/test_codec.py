@@ -386,12 +386,14 @@ def test_header_without(name: str) -> None:
         (b"<SyncML>&b;</SyncML>", "well-formed"),
         (b'<!DOCTYPE a SYSTEM "b"><SyncML>&c;</SyncML>', "entity"),
         (b"<SyncML>\x01</SyncML>", "well-formed"),
+        (b"<SyncML xmlns:n='" + b"n" * 300 + b"'/>", "namespace of more"),
+        (b"<SyncML xmlns:n='%s'><Data>%s</Data></SyncML>" % (b"n" * 190, b"<n:a><b xmlns=''/></n:a>" * 30_000), "namespaces become"),
         (b"<SyncML>" * 70, "nested deeper"),
         (b"<SyncML><Data>" + b"<x>" * 70, "nested deeper"),
         (b"<SyncML>" + b"<a/>" * limits.MAX_SYNCML_ELEMENTS + b"</SyncML>", "elements"),
         (b"<SyncML>" + b" " * limits.MAX_SYNCML_DOCUMENT, "bytes"),
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_what_is_refused(data: bytes, why: str) -> None:
     with pytest.raises(FormatError, match=why):

@@ -226,7 +226,7 @@ def test_a_refresh_whose_changes_cannot_be_read_deletes_nothing_at_the_server() 
 
 def test_conflicts_are_told() -> None:
     outcomes = {}
-    for policy, resolution in (("client", "ours"), ("server", "theirs"), ("duplicate", "kept-both"), ("merge", "merged")):
+    for policy, resolution in (("client", "ours"), ("server", "theirs"), ("duplicate", "duplicate"), ("merge", "merged")):
         laptop, client, server, world = met({"a": "A=1"}, {})
         server.policy = policy
         client.put("a", "A=2")

@@ -233,7 +233,7 @@ def test_what_is_remembered_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(limits, "MAX_SYNCML_FAILURE_PLACES", 5)
     attempts, challenges = Attempts(), Challenges()
     for number in range(20):
-        attempts.failed((f"device {number}",), 1.0)
+        attempts.failed((("device", str(number)),), 1.0)
         challenges.give("alice", f"d{number}", b"n")
     assert len(attempts._places) == len(challenges._nonces) == 5
     assert challenges.get("alice", "d19") == b"n"
@@ -276,3 +276,65 @@ def test_one_message_sent_by_several_threads_at_once() -> None:
     assert len(answers) == 6
     assert all(isinstance(answer, Reply) and answer == answers[0] for answer in answers)
     assert made.stores["contacts"].log.count("take 1") == 1
+
+
+def test_who_knows_the_ids_only_cannot_enter_a_session_that_is_at_work() -> None:
+    made = world()
+    client = Client(made)
+    client.login((201, "contacts", None, "c1"))
+    client.send(*client.statuses(), sync("contacts"), final=False)
+    store, stolen = made.stores["contacts"], []
+    called = store.called
+
+    def slow(method: str, what: str = "") -> None:
+        called(method, what)
+        if method == "take":
+            stolen.append(made.post(BASE, _message(Client(made, msg_id=2), 9)))
+
+    store.called = slow  # type: ignore[method-assign]
+    client.send(*client.statuses(), sync("contacts", change("Add", "1", "B=1")))
+    assert [isinstance(answer, Refusal) and answer.status for answer in stolen] == [404]
+
+
+def test_without_a_token_a_session_goes_on_where_it_began_only() -> None:
+    made = world()
+    client = Client(made)
+    client.login((201, "contacts", None, "c1"))
+    message = _message(client, 2)
+    # As after a first reply whose address nobody has used yet.
+    there = made.server.receive(None, message, client.encoding.value, made.now, made.random, None, origin="192.0.2.9")
+    assert isinstance(there, Reply)
+    assert codes(codec.decode(there.body, there.content_type).message)[0] == ("SyncHdr", "407")
+    here = made.server.receive(None, message, client.encoding.value, made.now, made.random, None)
+    assert isinstance(here, Reply)
+    assert codes(codec.decode(here.body, here.content_type).message)[-1] == ("Add", "201")
+
+
+def test_strangers_do_not_lock_out_a_device_that_was_let_in() -> None:
+    made = world()
+    made.devices.known["alice", "phone-1"] = DevInf(Protocol.V1_2, "phone-1")
+    for attempt in range(3 * limits.SYNCML_FAILURES):
+        Client(made, password="wrong", session=str(attempt), device=f"stranger {attempt}").login()
+    assert codes(Client(made, device="phone-2").login())[0][1] == "401"
+    assert codes(Client(made).login())[0][1] == "212"
+    for attempt in range(limits.SYNCML_FAILURES + 1):
+        Client(made, password="wrong", session=str(attempt)).login()
+    assert codes(Client(made, session="right").login())[0][1] == "401"
+
+
+def test_an_account_has_one_count_whatever_it_is_called() -> None:
+    made = world()
+    for attempt in range(limits.SYNCML_FAILURES + 1):
+        Client(made, user=f"alice@{attempt}", password="wrong", session=str(attempt), device=f"stranger {attempt}").login()
+    assert codes(Client(made, device="phone-2").login())[0][1] == "401"
+
+
+def test_made_up_names_do_not_push_out_who_has_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_SYNCML_FAILURE_PLACES", 5)
+    attempts, alice = Attempts(), ("account", "alice")
+    for _ in range(limits.SYNCML_FAILURES + 1):
+        attempts.failed((alice,), 1.0)
+    for number in range(20):
+        attempts.failed((("device", str(number)),), 1.0)
+    assert attempts.locked((alice,), 2.0)
+    assert len(attempts._places) == 5

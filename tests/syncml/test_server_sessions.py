@@ -551,15 +551,14 @@ def test_a_client_is_told_to_wait() -> None:
     def slow(method: str, what: str = "") -> None:
         called(method, what)
         if method == "take":
-            token = client.uri.partition("?s=")[2]
-            meanwhile.extend(made.server.busy(token, client.sent_body, None) for _ in range(2))
+            meanwhile.extend(made.server.busy(client.sent_body) for _ in range(2))
 
     store.called = slow  # type: ignore[method-assign]
     reply = client.send(*client.statuses(), sync("contacts", change("Add", "1", "B=1")))
     assert [one and one.body for one in meanwhile] == [client.got_body, client.got_body]
     assert codes(reply) == [("SyncHdr", "101")]
     assert not reply.final
-    assert made.server.busy(None, client.sent_body, None) is None
+    assert made.server.busy(client.sent_body) is None
     reply = client.send(*client.statuses(), Alert("", "222", (Item(target=Location("s"), source=Location("c")),)), final=False)
     assert codes(reply) == [("SyncHdr", "200"), ("SyncHdr", "200"), ("Sync", "200"), ("Add", "201"), ("Alert", "200")]
     assert changes(reply) == [("Add", "A=1")]
@@ -598,3 +597,51 @@ def test_what_a_store_says_can_be_written_in_xml() -> None:
     client.login((201, "contacts", None, "c1"))
     reply = client.send(*client.statuses(), sync("contacts", change("Add", "1", "B=1")))
     assert codes(reply)[1:] == [("Sync", "510"), ("Add", "510")]
+
+
+class OneAtATime(MemoryStore):
+    """A collection that one session has alone, as those on the disk."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is open."""
+        return self.log.count("open") > self.log.count("close")
+
+    @busy.setter
+    def busy(self, value: bool) -> None:
+        """The log knows it."""
+
+
+@pytest.mark.parametrize(
+    ("other", "silent", "code"),
+    [
+        ({"device": "phone-1"}, 0.0, "200"),  # the client was killed, and begins anew
+        ({"device": "phone-2"}, 0.0, "503"),
+        ({"device": "phone-2"}, limits.SYNCML_QUIET, "200"),
+    ],
+)
+def test_a_datastore_that_another_session_has(other: dict[str, str], silent: float, code: str) -> None:
+    """An older session of the same device gives way at once, one of another device when it was silent for a while."""
+    made = World([OneAtATime("contacts", {"k1": "one"})])
+    first = Client(made, session="1")
+    first.login((201, "contacts", None, "c1"))
+    made.now += silent
+    second = Client(made, session="2", **other)
+    answer = second.login((201, "contacts", None, "c2"))
+    assert ("Alert", code) in codes(answer)
+    late = made.post(first.uri, codec.encode(Message(first.header()), Encoding.WBXML))
+    assert isinstance(late, Refusal) == (code == "200")
+
+
+def test_device_information_that_comes_late_leaves_nothing_open() -> None:
+    """The store is opened again with it; at the end it is closed as often as it was opened."""
+    made = World([OneAtATime("contacts")])
+    client = Client(made)
+    client.login((201, "contacts", None, "c1"))
+    known = put()
+    results = Results("", "1", "1", known.items, known.meta)
+    client.send(*client.statuses(), results, sync("contacts", change("Add", "L1", "x")))
+    client.send(*client.statuses())
+    log = made.stores["contacts"].log
+    assert (log.count("open"), log.count("close")) == (2, 2)
+    assert "commit" in " ".join(log)

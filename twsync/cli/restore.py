@@ -22,10 +22,11 @@ from twsync.store.syncmldatastore import RecordHost
 @config_option
 @json_option
 def restore(session: str, as_json: bool) -> int:
-    """Bring the records that SESSION changed on this host back to what they were before it.
+    """Bring the record collections that SESSION changed on this host back to what they were before it.
 
-    That is a change like any other: the next sessions take it to the other hosts, and it can be taken back itself, by the session that is
-    named. `twsync history` lists the sessions. (Files that a session replaced: `twsync trash`.)
+    What later sessions brought, and what was edited here since, goes, too (into the trash). That is a change like any other: the next
+    sessions take it to the other hosts, and it can be taken back itself, by the session that is named. `twsync history` lists the
+    sessions. (Files that a session replaced: `twsync trash`.)
 
     \b
     Example:

@@ -12,7 +12,7 @@ from twsync.peer.settings import Settings
 from twsync.peer.streams import Workshop
 from twsync.reconcile.model import RecordPolicy, Side
 from twsync.session.datatypes import SyncProtocol
-from twsync.session.result import SessionResult, State
+from twsync.session.result import SessionResult, State, printable
 from twsync.store.syncmldatastore import RecordDatastore, RecordHost
 from twsync.store.syncmlsession import Terms
 from twsync.syncml.clientresult import StoreResult
@@ -101,7 +101,7 @@ class Recorder:
             # A client opens a collection again once it knows what the server is.
             again.store, opened = store, again
             return again
-        opened = Opened(Running(session, name, f"{PREFIX}{wanted.partner}", wanted.side, "", 0, SyncProtocol.SYNCML), store)
+        opened = Opened(Running(session, name, f"{PREFIX}{printable(wanted.partner)}", wanted.side, "", 0, SyncProtocol.SYNCML), store)
         wanted.opened.append(opened)
         if wanted.closed is None:
             self._workshop.back(self._sessions.begin, opened.running)

@@ -24,7 +24,7 @@ from twsync.peer.streams import Workshop
 from twsync.peer.syncmldrive import drive
 from twsync.peer.syncmlhttp import Answer, site
 from twsync.reconcile.model import RecordPolicy, Side, SyncType
-from twsync.session.result import SessionResult
+from twsync.session.result import SessionResult, printable
 from twsync.store.syncmlaccounts import SyncmlDevices, SyncmlNonces, SyncmlServers
 from twsync.store.syncmldatastore import RecordDatastores, RecordHost
 from twsync.store.syncmlsession import Terms
@@ -147,7 +147,7 @@ class RecordExchange:
 
         told: list[TwsyncError] = []
 
-        def answers(base: str, token: str, body: bytes, content_type: str | None) -> Deferred[Answer]:
+        def answers(base: str, token: str, body: bytes, content_type: str | None, origin: str) -> Deferred[Answer]:
             if token == FAILED:
                 told.append(_told(body))
                 own = next((store.error for store in datastores.opened if store.error is not None), None)
@@ -179,8 +179,8 @@ def _told(body: bytes) -> TwsyncError:
         code, message = msgspec.json.decode(body, type=tuple[str, str])
     except msgspec.MsgspecError:
         return SessionError("The other device ended the session.", "failed")
-    printable = "".join(character if character.isprintable() else " " for character in message)[:MAX_SAID]
-    return SessionError(printable or "The other device ended the session.", code if CODE.fullmatch(code) else "failed")
+    said = printable(message[:MAX_SAID])
+    return SessionError(said or "The other device ended the session.", code if CODE.fullmatch(code) else "failed")
 
 
 class _Alone:

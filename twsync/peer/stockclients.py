@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -32,6 +32,8 @@ PREFIX = "syncml:"
 
 #: Seconds between two looks for sessions that were left.
 EXPIRE_PAUSE = 30.0
+#: Seconds between two lines of the log that say that there are too many connections.
+CROWDED_PAUSE = 60.0
 
 _log = Logger()
 
@@ -51,6 +53,7 @@ class StockClients:
         self._accounts = SyncmlAccounts(journal)
         nonces, devices = SyncmlNonces(journal, now_ns), SyncmlDevices(journal, now_ns)
         self._server = Server(ServerSetup(own), self, nonces, devices, threading.Lock)
+        self._waiting = 0
         self._port: Any = None
         self._expiring: Delayed | None = None
 
@@ -65,7 +68,7 @@ class StockClients:
         except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
             raise ConfigError(f"[syncml] listen = {description!r} is no endpoint; write for example 'tcp:8080'. ({error})") from error
         try:
-            self._port = await cast(Any, endpoint).listen(_Crowd(cast(Any, site(self._answers))))
+            self._port = await cast(Any, endpoint).listen(Crowd(cast(Any, site(self._answers)), self._clock))
         except Exception as error:  # CannotListenError, a name that does not resolve ...: whatever it is, this is the sentence for it
             raise ConfigError(f"[syncml] listen = {description!r} does not work: {error}.") from error
         self._expiring = self._clock.callLater(EXPIRE_PAUSE, self._expire)
@@ -80,17 +83,22 @@ class StockClients:
             await port.stopListening()
         await self._workshop.write(self._server.close)
 
-    def _answers(self, address: str, token: str, body: bytes, content_type: str | None) -> Deferred[Answer]:
+    def _answers(self, address: str, token: str, body: bytes, content_type: str | None, origin: str) -> Deferred[Answer]:
+        if self._waiting >= MAX_HTTP_CONNECTIONS:
+            # Their clients may be gone, and have made room for others.
+            return succeed(Answer(503, b"Too many messages at once; try again in a minute.\n"))
+        self._waiting += 1
         answered: Deferred[Answer] = Deferred()
 
         def busy() -> None:
-            reply = self._server.busy(token or None, body, content_type)
+            reply = self._server.busy(body, origin)
             if reply is not None:
                 answered.callback(Answer(200, reply.body, reply.content_type))
 
         timer = self._clock.callLater(SYNCML_BUSY_AFTER, busy)
 
         def done(result: Answer | Failure) -> None:
+            self._waiting -= 1
             if timer.active():
                 timer.cancel()
             if not answered.called:
@@ -98,18 +106,19 @@ class StockClients:
             elif isinstance(result, Failure):
                 _log.failure("A SyncML message could not be answered.", failure=result)
 
-        self._workshop.write(self._answer, address, token, body, content_type).addBoth(done)
+        self._workshop.write(self._answer, address, token, body, content_type, origin).addBoth(done)
         return answered
 
     def _expire(self) -> None:
         """Let go of sessions that were left: they keep a collection from others."""
         self._expiring = self._clock.callLater(EXPIRE_PAUSE, self._expire)
-        self._workshop.write(self._server.expire, self._now())
+        expired = self._workshop.write(self._server.expire, self._now())
+        expired.addErrback(lambda failure: _log.failure("SyncML sessions that were left could not be ended.", failure=failure))
 
-    def _answer(self, address: str, token: str, body: bytes, content_type: str | None) -> Answer:
+    def _answer(self, address: str, token: str, body: bytes, content_type: str | None, origin: str) -> Answer:
         """In a thread."""
         resp_uri = (lambda made: f"{address}/{made}") if address else None
-        reply = self._server.receive(token or None, body, content_type, self._now(), self._token, resp_uri)
+        reply = self._server.receive(token or None, body, content_type, self._now(), self._token, resp_uri, origin=origin)
         if isinstance(reply, Reply):
             return Answer(200, reply.body, reply.content_type)
         return Answer(reply.status, f"{reply.text}\n".encode())
@@ -126,17 +135,40 @@ class StockClients:
         return self._recorder.datastores(Side.SERVER, f"{account}/{device}", granted, self._recorder.finish_from_thread)
 
 
-class _Crowd(WrappingFactory):
-    """Lets in no more connections at once than the limit."""
+class Crowd(WrappingFactory):
+    """Lets in no more connections at once than the limit.
+
+    When there are as many, the oldest that has no whole message on it gives way to a new one; of the address that has most of them, if one
+    has more than others. So whoever opens connections and says nothing, or a byte now and then, keeps nobody out.
+    """
 
     noisy = False
 
-    def __init__(self, wrapped: Factory[Any]) -> None:
+    def __init__(self, wrapped: Factory[Any], clock: Clock) -> None:
         super().__init__(cast(Any, wrapped))  # type: ignore[no-untyped-call]
+        self._clock = clock
+        self._told: float | None = None
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: ANN401 - an address, a protocol
         """A protocol, or None: the connection is closed at once."""
         if len(self.protocols) >= MAX_HTTP_CONNECTIONS:
-            _log.warn("SyncML connection from {address} closed: there are too many.", address=addr)
-            return None
+            self._tell(addr)
+            idle = [each for each in self.protocols if not any(request.whole for request in each.wrappedProtocol.requests)]
+            if not idle:
+                return None
+            hosts = [getattr(each.getPeer(), "host", "") for each in idle]
+            leaving = idle[hosts.index(max(hosts, key=hosts.count))]
+            leaving.abortConnection()
+            # Its end comes a moment later; it is not to be chosen twice.
+            self.unregisterProtocol(leaving)
         return super().buildProtocol(addr)
+
+    def unregisterProtocol(self, p: Any) -> None:  # noqa: ANN401 - a protocol
+        """One is over, or as good as that."""
+        self.protocols.pop(p, None)
+
+    def _tell(self, addr: object) -> None:
+        now = self._clock.seconds()
+        if self._told is None or now - self._told >= CROWDED_PAUSE:
+            self._told = now
+            _log.warn("There are too many SyncML connections; the last one is from {address}.", address=addr)

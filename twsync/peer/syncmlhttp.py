@@ -13,6 +13,7 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
@@ -39,8 +40,9 @@ class Answer:
     content_type: str = "text/plain; charset=utf-8"
 
 
-#: Answers one message: the address that the client has used, without a token; the token of its path (or nothing); body; Content-Type.
-Answers = Callable[[str, str, bytes, str | None], Deferred[Answer]]
+#: Answers one message: the address that the client has used, without a token; the token of its path (or nothing); body; Content-Type;
+#: the address that it comes from (or nothing).
+Answers = Callable[[str, str, bytes, str | None, str], Deferred[Answer]]
 
 #: What a Host header may say for it to stand in an address that we name.
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
@@ -93,7 +95,8 @@ class SyncmlResource(Resource):
 
         request.notifyFinish().addErrback(lost)
         body = request.content.read() if request.content is not None else b""
-        self._answers(_address(request), self._token, body, request.getHeader("content-type")).addCallbacks(answered, failed)
+        origin = str(getattr(request.getClientAddress(), "host", ""))
+        self._answers(_address(request), self._token, body, request.getHeader("content-type"), origin).addCallbacks(answered, failed)
         return NOT_DONE_YET
 
 
@@ -101,6 +104,8 @@ class Door(Request):
     """A request whose body has a limit; one beyond it is read, but not kept."""
 
     too_long = False
+    whole = False
+    "Whether all of it has come."
     _size = 0
 
     def gotLength(self, length: int | None) -> None:
@@ -111,6 +116,11 @@ class Door(Request):
             cast(Any, self.channel).loseConnection()
             length = 0
         super().gotLength(length)  # type: ignore[no-untyped-call]
+
+    def process(self) -> None:
+        """All of it has come."""
+        self.whole = True
+        super().process()  # type: ignore[no-untyped-call]
 
     def handleContentChunk(self, data: bytes) -> None:
         """A piece of the body."""
@@ -130,6 +140,8 @@ def site(answers: Answers) -> Site:
     root: Any = cast(Any, Resource)()
     root.putChild(b"syncml", SyncmlResource(answers))
     made: Any = cast(Any, Site)(root, requestFactory=Door, timeout=HTTP_IDLE)
+    # HTTP/1.1 only, and a protocol that shows its requests.
+    made.protocol = HTTPChannel
     made.displayTracebacks = False
     # Addresses hold session tokens: no access log.
     made.log = lambda request: None

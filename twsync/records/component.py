@@ -11,6 +11,9 @@ from twsync import limits
 from twsync.errors import FormatError
 from twsync.records.contentline import Parameter, Property, fold, parse_line, unfold, unfold_legacy, write_line
 
+#: Properties whose value is a list, in every family; each of its values costs as much as a property.
+LISTS = frozenset({"CATEGORIES", "NICKNAME", "RESOURCES", "EXDATE", "RDATE"})
+
 
 class Component(msgspec.Struct, frozen=True):
     """A component with what stands in it, in order; frozen, so that parsed records can be cached and shared."""
@@ -94,7 +97,7 @@ def _remembered(text: str, legacy: bool) -> Component:
 def _parse(text: str, legacy: bool) -> Component:
     stack: list[_Open] = []
     done: Component | None = None
-    count = 0
+    count = values = 0
     for line in unfold_legacy(text) if legacy else unfold(text):
         if stack and stack[-1].name == "VBODY" and line.strip().upper() != "END:VBODY":
             _put_body_line(stack[-1], line)
@@ -123,7 +126,12 @@ def _parse(text: str, legacy: bool) -> Component:
         elif not stack:
             raise FormatError("the record does not start with BEGIN")
         else:
-            stack[-1].properties.append(parse_line(line))
+            found = parse_line(line)
+            stack[-1].properties.append(found)
+            if found.key in LISTS:
+                values += 1 + found.value.count(";" if legacy else ",")
+                if values > limits.MAX_RECORD_LIST:
+                    raise FormatError(f"the lists of the record have more than {limits.MAX_RECORD_LIST} values")
     if stack:
         raise FormatError(f"the record ends before END:{stack[-1].name[:40]}")
     if done is None:

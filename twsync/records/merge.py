@@ -15,12 +15,12 @@ from itertools import count
 import msgspec
 
 from twsync.records import texts
-from twsync.records.component import Component, parse, write
+from twsync.records.component import LISTS, Component, parse, write
 from twsync.records.contentline import Parameter, Property
 from twsync.records.family import Family
 from twsync.records.identity import load
 from twsync.records.lines import Prefer, merge_lines
-from twsync.records.normal import LISTS, Context, value_text
+from twsync.records.normal import Context, value_text
 from twsync.records.parts import NAME_KEY, STAMP, TIME_KEY, Key, Part, parts_of, repeated_names
 from twsync.records.values import escape, unescape
 from twsync.records.vcard import BINARY

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from twsync.errors import FormatError
 from twsync.records import zones
-from twsync.records.component import Component
+from twsync.records.component import LISTS, Component
 from twsync.records.contentline import Parameter, Property
 from twsync.records.recurrence import parts_of
 from twsync.records.times import add, parse_duration, parse_time, write_time
@@ -28,7 +28,6 @@ STAMPS = frozenset(
 _APART = STAMPS | {"UID", "VERSION", "PROFILE"}
 #: When an event or task is: one unit, for its parts mean nothing alone.
 TIMING = frozenset({"DTSTART", "DTEND", "DUE", "DURATION"})
-LISTS = frozenset({"CATEGORIES", "NICKNAME", "RESOURCES", "EXDATE", "RDATE"})
 _TIME_LISTS = frozenset({"EXDATE", "RDATE"})
 _TIMES = frozenset({"DTSTART", "DTEND", "DUE", "COMPLETED", "RECURRENCE-ID", "ACKNOWLEDGED"})
 _MEANINGLESS_PARAMS = frozenset({"ENCODING", "CHARSET", "VALUE", "TZID"})

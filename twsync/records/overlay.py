@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 
+from twsync.errors import FormatError
 from twsync.records import zones
 from twsync.records.capabilities import Capabilities, basic, restrict
 from twsync.records.component import Component, write
@@ -17,7 +18,9 @@ from twsync.records.contentline import Property
 from twsync.records.family import VCALENDAR, Family, Form
 from twsync.records.identity import found_with_uid, load
 from twsync.records.merge import merge
-from twsync.records.times import write_time
+from twsync.records.normal import Context, value_text
+from twsync.records.recurrence import parts_of
+from twsync.records.times import parse_time, write_time
 from twsync.records.vcalendar_writing import master_of
 from twsync.records.wire import from_wire, to_wire
 
@@ -57,13 +60,34 @@ def overlay(
     if partial:
         incoming = write(_completed(load(family, incoming), held))
     own = load(family, kept)
-    if form == VCALENDAR and master_of(load(family, incoming)).value("RRULE") != master_of(held).value("RRULE"):
+    if form == VCALENDAR and not _same_rule(held, load(family, incoming)):
         own = _on_the_clock_of(held, own)
     elif form == VCALENDAR:
         incoming = write(_in_kept_zone(own, load(family, incoming)))
     merged = load(family, merge(family, write(held), write(own), incoming, "theirs").text)
     name = next((part.value("UID") for part in load(family, kept).walk() if part.value("UID")), "")
     return write(found_with_uid(merged, name) if name else merged)
+
+
+def _same_rule(held: Component, incoming: Component) -> bool:
+    """Whether two entries that start alike repeat alike. SyncEvolution says by a day where the rule ends that it was given as a number."""
+    entries = [(master_of(calendar), calendar) for calendar in (held, incoming)]
+    rules = [value_text(rule, Context(entry, calendar)) if (rule := entry.get("RRULE")) else "" for entry, calendar in entries]
+    if rules[0] == rules[1]:
+        return True
+    start = entries[0][0].get("DTSTART")
+    try:
+        one, other = (parts_of(rule) for rule in rules)
+        if "UNTIL" in one:
+            one, other = other, one
+        count, until = int(one.pop("COUNT")), parse_time(other.pop("UNTIL"))
+        step = int(one.get("INTERVAL", "1")) * {"DAILY": 1, "WEEKLY": 7}[one["FREQ"]]
+        when = parse_time(start.value) if start is not None else until
+        days = (datetime.date(until.year, until.month, until.day) - datetime.date(when.year, when.month, when.day)).days
+    except (FormatError, KeyError, ValueError):
+        return False
+    # Without days of its own, such a rule is all one step.
+    return one == other and "BYDAY" not in one and (count - 1) * step <= days < count * step
 
 
 def _with_entry(calendar: Component, properties: tuple[Property, ...]) -> Component:

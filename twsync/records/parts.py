@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from twsync.records.component import Component
+from twsync.records.component import LISTS, Component
 from twsync.records.contentline import Property
-from twsync.records.normal import LISTS, STAMPS, TIMING, Context, param_texts, property_text, timing, value_text
+from twsync.records.normal import STAMPS, TIMING, Context, param_texts, property_text, timing, value_text
 from twsync.records.values import split
 
 Key = tuple[str, ...]

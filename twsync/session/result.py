@@ -93,7 +93,8 @@ class SessionResult(msgspec.Struct, kw_only=True):
             return EXIT_FAILED
         if self.state is State.QUEUED:
             return EXIT_QUEUED
-        kept = any(conflict.copy is not None for conflict in self.conflicts)
+        # SyncML's client is told that both were kept, and not under which name.
+        kept = any(conflict.copy is not None or conflict.resolution == "duplicate" for conflict in self.conflicts)
         return EXIT_PARTIAL if self.state is State.PARTIAL or self.skipped or kept else EXIT_DONE
 
     def to_json(self) -> bytes:
@@ -107,6 +108,11 @@ class SessionResult(msgspec.Struct, kw_only=True):
         :raises msgspec.MsgspecError: it is none.
         """
         return msgspec.json.decode(data, type=cls)
+
+
+def printable(text: str) -> str:
+    """Words of somebody else for logs and terminals: what moves a cursor or turns the direction of text is a blank."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def shown(name: bytes) -> str:

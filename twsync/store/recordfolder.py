@@ -22,6 +22,8 @@ from twsync.store.rows import Row
 from twsync.store.scan import ScanResult, scan
 
 INVALID = "invalid-record"
+TOO_LARGE = "too-large"
+NOT_TEXT = "invalid-name"
 CHANGING = "changing"
 
 
@@ -42,13 +44,14 @@ class RecordNames(Ignore):
         """Whether the key is left out."""
         if not directory and self._usual(key):
             return False
-        if directory or not key.endswith(self._suffix) or b"/" in key or key.startswith(b"."):
-            return True
+        return directory or not key.endswith(self._suffix) or b"/" in key or key.startswith(b".")
+
+    def travels(self, key: bytes) -> bool:
+        """Whether a record of this name can be sent: a name travels as text, in XML too."""
         try:
-            # A name travels as text, in XML too.
-            return not key.decode().isprintable()
+            return not self.matches(key) and key.decode().isprintable()
         except UnicodeDecodeError:
-            return True
+            return False
 
 
 class RecordFolder:
@@ -63,16 +66,16 @@ class RecordFolder:
         self.journal = journal
         self.family = family
         self.device = device
-        self._names = RecordNames(family)
+        self.names = RecordNames(family)
 
     def look(self, now_ns: int, only: list[bytes] | None = None) -> ScanResult:
         """Find local changes; see `scan`."""
-        return scan(self.gate, self.journal, self._names, now_ns=now_ns, device=self.device, only=only)
+        return scan(self.gate, self.journal, self.names, now_ns=now_ns, device=self.device, only=only)
 
     def learn(self, found: ScanResult) -> list[tuple[bytes, str]]:
         """Write what `look` found into the journal.
 
-        :returns: keys that were left out, with a reason: those of the scan, and `INVALID`, `CHANGING`.
+        :returns: keys that were left out, with a reason: those of the scan, and `INVALID`, `TOO_LARGE`, `NOT_TEXT`, `CHANGING`.
         """
         skipped = list(found.skipped)
         changes: list[Row] = []
@@ -81,13 +84,19 @@ class RecordFolder:
             if not row.item.live:
                 changes.append(row)
                 continue
+            if not self.names.travels(row.key):
+                skipped.append((row.key, NOT_TEXT))
+                continue
             if row.item.kind is not Kind.FILE:
                 skipped.append((row.key, INVALID))
                 continue
+            if row.item.size > limits.MAX_RECORD * 4:
+                skipped.append((row.key, TOO_LARGE))
+                continue
             try:
                 text = self.read(row.key)
-            except FormatError:
-                skipped.append((row.key, INVALID))
+            except FormatError as error:
+                skipped.append((row.key, TOO_LARGE if error.code == TOO_LARGE else INVALID))
                 continue
             if text is None or text.content != row.item.content:
                 skipped.append((row.key, CHANGING))
@@ -103,7 +112,7 @@ class RecordFolder:
             return
         texts = []
         for row in self.journal.under(b""):
-            if row.item.kind is Kind.FILE and not self._names.matches(row.key):
+            if row.item.kind is Kind.FILE and self.names.travels(row.key):
                 try:
                     text = self.read(row.key)
                 except FormatError:
@@ -140,7 +149,7 @@ class RecordFolder:
             validate_key(key)
         except (PathError, UnicodeEncodeError):
             return None
-        if self._names.matches(key) or taken(key):
+        if not self.names.travels(key) or taken(key):
             return None
         row = self.journal.get(key)
         if row is not None and row.item.live:
@@ -154,8 +163,16 @@ class RecordFolder:
             return found
         made = records.name_for(self.family, text.text)
         suffix = records.suffix(self.family)
-        stem, number = made.removesuffix(suffix), 1
-        while (key := self.free(made, taken)) is None:
-            number += 1
-            made = f"{stem}-{number}{suffix}"
+        stem = made.removesuffix(suffix)
+        key = self.free(made, taken)
+        # Numbers from 2 on. In doubled steps, then between the last two: a device may send any number of items with one UID.
+        step, high = 1, 1
+        while key is None:
+            low, high = high, high + step
+            key, step = self.free(f"{stem}-{high}{suffix}", taken), step * 2
+            if key is not None:
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    lower = self.free(f"{stem}-{middle}{suffix}", taken)
+                    low, high, key = (middle, high, key) if lower is None else (low, middle, lower)
         return key

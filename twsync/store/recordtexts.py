@@ -42,7 +42,7 @@ class Text(msgspec.Struct, frozen=True):
         :raises FormatError: it is no record of this family, or too large.
         """
         if len(text) > limits.MAX_RECORD:
-            raise FormatError(f"A record is larger than {limits.MAX_RECORD} characters.")
+            raise FormatError(f"A record is larger than {limits.MAX_RECORD} characters.", "too-large")
         try:
             data = text.encode()
         except UnicodeEncodeError as error:
@@ -98,14 +98,16 @@ class Texts:
         """All live records."""
         return self._likenesses("", ())
 
-    def twins(self, identity: Identity) -> list[Likeness]:
-        """Live records with the same UID or the same content."""
-        found = self._likenesses("AND t.digest = ?", (identity.digest,))
+    def twins(self, identity: Identity, partner: int) -> list[Likeness]:
+        """Live records with the same UID or the same content, which a partner does not hold: of many, the best of each (`Matcher.find`)."""
+        free = "AND NOT EXISTS (SELECT 1 FROM syncml_map m WHERE m.partner = ? AND m.key = i.key AND m.held = 1 AND m.soft = 0)"
+        best = "ORDER BY {} != ?, i.key LIMIT 1"
+        found = self._likenesses(f"AND t.digest = ? {free} {best.format('t.uid')}", (identity.digest, partner, identity.uid))
         if identity.uid:
-            found += self._likenesses("AND t.uid = ?", (identity.uid,))
+            found += self._likenesses(f"AND t.uid = ? {free} {best.format('t.digest')}", (identity.uid, partner, identity.digest))
         return found
 
-    def _likenesses(self, condition: str, values: tuple[str | bytes, ...]) -> list[Likeness]:
+    def _likenesses(self, condition: str, values: tuple[str | bytes | int, ...]) -> list[Likeness]:
         found = self._database.rows(f"{_LIVE} WHERE i.collection = ? AND i.kind = 1 {condition}", (self._collection, *values))
         return [Likeness(key, uid, digest, _keys(keys)) for key, uid, digest, keys in found]
 

@@ -12,6 +12,7 @@ from twsync.reconcile import safety
 from twsync.reconcile.model import Kind
 from twsync.store.syncmlmap import Candidate, Held
 from twsync.store.syncmlsession import RecordSession, name_of
+from twsync.syncml.clientresult import REASONS, column
 from twsync.syncml.datastore import Action, Outgoing
 
 #: Statuses with which a change is done: it was carried out, was there already, or lost a conflict, whose winner the server sends.
@@ -51,20 +52,17 @@ class Giving:
             if _done(status) or status in _UNKNOWN:
                 with session.journal.database.transaction():
                     maps.drop([key])
-                session.report.sent.deleted += 1
+                self._count(change, candidate, status)
             return
         if _done(status):
             maps.received(key, candidate.content, candidate.version, session.partner.stamp if session.compares else None)
-            if change.action is Action.ADD:
-                session.report.sent.added += 1
-            else:
-                session.report.sent.changed += 1
+            self._count(change, candidate, status)
         elif status in _UNKNOWN and change.action is Action.REPLACE:
             with session.journal.database.transaction():
                 maps.drop([key])
                 maps.owe([key])
         else:
-            session.report.skipped.append((key, f"status-{status}"))
+            session.report.skipped.append((key, REASONS.get(status, "failed")))
 
     def mapped(self, guid: str, luid: str) -> int:
         """The client says where it stored an Add; the status."""
@@ -86,6 +84,19 @@ class Giving:
 
     # --- inside
 
+    def _count(self, change: Outgoing, candidate: Candidate, status: int) -> None:
+        """An item of the other side is another one now, as its user sees it."""
+        session, sent, held = self._session, self._session.report.sent, candidate.held
+        if change.action is Action.REPLACE and held is not None and held.base == candidate.content:
+            return  # its version alone travelled
+        match column(change.action, status, session.compares):
+            case 0:
+                sent.added += 1
+            case 1:
+                sent.changed += 1
+            case 2:
+                sent.deleted += 1
+
     def _out(self) -> list[Candidate]:
         if self._candidates is None:
             session = self._session
@@ -96,7 +107,11 @@ class Giving:
             else:
                 self._candidates = self._guarded(session.maps.out_of_step(session.partner.seq))
             # One that it has, but whose name there is not known yet, has to wait for that name.
-            self._candidates = [one for one in self._candidates if not self._holds(one) or self._their_name(one) is not None]
+            # Rows of the time when this was a collection of files may be no records.
+            travels = session.folder.names.travels
+            self._candidates = [
+                one for one in self._candidates if travels(one.key) and (not self._holds(one) or self._their_name(one) is not None)
+            ]
         return self._candidates
 
     def _guarded(self, found: list[Candidate]) -> list[Candidate]:

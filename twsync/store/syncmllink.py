@@ -48,8 +48,7 @@ class Links:
         if session.compares:
             found = self._matcher().find(identity.uid, identity.digest, identity.keys)
         else:
-            twins = [twin for twin in session.journal.texts.twins(identity) if not self._has(twin.key)]
-            found = Matcher(twins).find(identity.uid, identity.digest)
+            found = Matcher(session.journal.texts.twins(identity, session.partner.number)).find(identity.uid, identity.digest)
         if found is None and session.compares and hint is not None:
             found = self._deleted(identity, hint)
         if found is None:

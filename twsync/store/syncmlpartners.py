@@ -37,7 +37,7 @@ class Partner:
                 "INSERT OR IGNORE INTO syncml_partner (collection, account, device, side, replica) VALUES (?, ?, ?, ?, ?)",
                 (collection, peer.account, peer.device, side, signed(self.replica)),
             )
-            self._number, own_next, remote, self._seq, self._stamp = database.row(
+            self.number, own_next, remote, self._seq, self._stamp = database.row(
                 "UPDATE syncml_partner SET used_ns = ? WHERE collection = ? AND account = ? AND device = ? AND side = ? "
                 "RETURNING n, own, remote, seq, stamp",
                 (now_ns, collection, peer.account, peer.device, side),
@@ -48,9 +48,10 @@ class Partner:
                 "WHERE collection = ?1 AND account = ?2 ORDER BY used_ns DESC, n DESC LIMIT ?3)",
                 (collection, peer.account, limits.MAX_SYNCML_PARTNERS),
             )
+        # (`number` is its row of the journal: `n` of syncml_partner.)
         self.anchors = Anchors(own_next, remote)
         "Those of the last session that both sides finished."
-        self.maps = Maps(database, collection, self._number, peer.twsync)
+        self.maps = Maps(database, collection, self.number, peer.twsync)
 
     @property
     def seq(self) -> int:
@@ -64,7 +65,7 @@ class Partner:
 
     def compare_all(self) -> None:
         """A session begins that meets every item anew. What was known holds until it has ended well."""
-        self._stamp = self._database.row("UPDATE syncml_partner SET stamp = stamp + 1 WHERE n = ? RETURNING stamp", (self._number,))[0]
+        self._stamp = self._database.row("UPDATE syncml_partner SET stamp = stamp + 1 WHERE n = ? RETURNING stamp", (self.number,))[0]
 
     def commit(self, anchors: Anchors, *, told: int | None, compared: bool) -> None:
         """The session ended well. In a transaction.
@@ -80,6 +81,6 @@ class Partner:
             self.maps.settle(0 if compared else self.seq)
             self._seq = told
         self._database.execute(
-            "UPDATE syncml_partner SET own = ?, remote = ?, seq = ? WHERE n = ?", (anchors.own, anchors.remote, self._seq, self._number)
+            "UPDATE syncml_partner SET own = ?, remote = ?, seq = ? WHERE n = ?", (anchors.own, anchors.remote, self._seq, self.number)
         )
         self.anchors = anchors

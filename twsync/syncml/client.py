@@ -208,6 +208,10 @@ class ClientSession:
         if message.final:
             if self._phase is not Phase.SENDING:
                 self._package_over()
+            owed = self._commands or any(answer.cmd != "SyncHdr" for answer in self._statuses)
+            if self._phase is Phase.TAKING and not owed and all(store.silent for store in self._stores):
+                # SyncEvolution's server has forgotten the session by now.
+                return self._finish()
             self._happens(Event.FINAL)
         return self._compose()
 

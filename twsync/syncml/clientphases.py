@@ -51,6 +51,8 @@ TABLE: dict[tuple[Phase, Event], Phase] = {
     (_P.SENDING, _E.FINAL): _P.SENDING,
     (_P.SENDING, _E.WRITTEN): _P.TAKING,
     (_P.TAKING, _E.FINAL): _P.MAPPING,
+    # Where nothing comes from the server, its package is the last one: a session that is one way from here ends with the Statuses.
+    (_P.TAKING, _E.QUIET): _P.OVER,
     (_P.MAPPING, _E.FINAL): _P.MAPPING,
     (_P.MAPPING, _E.WRITTEN): _P.ENDING,
     (_P.ENDING, _E.MORE): _P.MAPPING,

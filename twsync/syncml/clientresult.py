@@ -16,7 +16,7 @@ from twsync.syncml.document import Encoding, Protocol
 RESOLUTIONS: dict[int, str] = {
     StatusCode.CONFLICT_MERGED: "merged",
     StatusCode.CONFLICT_CLIENT_WINS: "ours",
-    StatusCode.CONFLICT_DUPLICATED: "kept-both",
+    StatusCode.CONFLICT_DUPLICATED: "duplicate",
     StatusCode.CONFLICT_SERVER_WINS: "theirs",
 }
 #: Statuses of a change that was not carried out, in the words of the result. It is tried again in the next session.
@@ -70,7 +70,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
     item: str
     resolution: str
-    "``merged`` (207), ``ours`` (208: the client's), ``kept-both`` (209), ``theirs`` (419: the server's)."
+    "``merged`` (207), ``ours`` (208: the client's), ``duplicate`` (209), ``theirs`` (419: the server's)."
     text: str = ""
     "What the side that settled it says."
 
@@ -159,13 +159,13 @@ class Tally:
             return
         if status in RESOLUTIONS and len(self._conflicts) < MAX_SKIPPED_PER_SESSION:
             self._conflicts.append(Conflict(item, RESOLUTIONS[status], text))
-        column = _column(action, status, slow)
-        if column is not None:
-            counts[column] += 1
+        raised = column(action, status, slow)
+        if raised is not None:
+            counts[raised] += 1
         counts[3] += octets(record.data) if record is not None else 0
 
 
-def _column(action: Action, status: int, slow: bool) -> int | None:
+def column(action: Action, status: int, slow: bool) -> int | None:
     """Which count a successful change raises: 0 added, 1 changed, 2 deleted; None: the item was as it is before."""
     if status in (StatusCode.ALREADY_EXISTS, StatusCode.CONFLICT_SERVER_WINS, StatusCode.NOT_DELETED):
         return None

@@ -214,6 +214,11 @@ class ClientStore:
             self.fail(Error.of(received.failure))
         return received.statuses, received.lost
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing came from the server, and nothing had to."""
+        return self.alive and self._traffic is not None and self._traffic.silent
+
     def package_over(self) -> Item | None:
         """The server says that its package is over; a large object whose end did not come (Alert 223)."""
         return self._traffic.package_over() if self._traffic is not None else None

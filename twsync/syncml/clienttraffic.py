@@ -104,6 +104,11 @@ class Traffic:
 
     # --- the server's --------------------------------------------------------------------------------------------------------------
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing comes from the server: not even an empty Sync, in a session that is one way from here."""
+        return not self._course.takes and not self._syncs
+
     def receive(self, sync: Sync, msg_ref: str) -> Received:
         """Carry out a Sync of the server."""
         self._syncs += 1

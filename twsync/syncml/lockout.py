@@ -12,8 +12,12 @@ class _Failures(msgspec.Struct):
     last: float
 
 
+#: Where attempts are counted.
+Place = tuple[str, ...]
+
+
 class Attempts:
-    """Failed sign-ins by place: an account, or a device.
+    """Failed sign-ins by place: an account, a device, or a device of an account.
 
     After `limits.SYNCML_FAILURES` each further failure doubles the wait, up to `limits.SYNCML_LONGEST_WAIT`. While it lasts, right
     credentials are refused like wrong ones. The places of one attempt count separately, so that many devices cannot guess one
@@ -21,27 +25,29 @@ class Attempts:
     """
 
     def __init__(self) -> None:
-        self._places: dict[str, _Failures] = {}
+        self._places: dict[Place, _Failures] = {}
 
-    def locked(self, places: tuple[str, ...], now: float) -> bool:
+    def locked(self, places: tuple[Place, ...], now: float) -> bool:
         """Whether one of the places has to wait."""
         return any(now < self._until(place, now) for place in places)
 
-    def failed(self, places: tuple[str, ...], now: float) -> None:
+    def failed(self, places: tuple[Place, ...], now: float) -> None:
         """An attempt failed."""
         for place in places:
             known = self._places.pop(place, None)
             count = known.count if known is not None and now - known.last < limits.SYNCML_FORGET_AFTER else 0
             self._places[place] = _Failures(count + 1, now)
         while len(self._places) > limits.MAX_SYNCML_FAILURE_PLACES:
-            del self._places[next(iter(self._places))]
+            # Rather one that does not have to wait yet: names are made up faster than passwords are guessed.
+            free = (place for place, known in self._places.items() if known.count < limits.SYNCML_FAILURES)
+            del self._places[next(free, next(iter(self._places)))]
 
-    def succeeded(self, places: tuple[str, ...]) -> None:
+    def succeeded(self, places: tuple[Place, ...]) -> None:
         """An attempt succeeded: its places are forgotten."""
         for place in places:
             self._places.pop(place, None)
 
-    def _until(self, place: str, now: float) -> float:
+    def _until(self, place: Place, now: float) -> float:
         known = self._places.get(place)
         if known is None or known.count < limits.SYNCML_FAILURES or now - known.last >= limits.SYNCML_FORGET_AFTER:
             return now

@@ -31,6 +31,10 @@ from twsync.syncml.serversession import KnownPeer, Reply, ServerSession
 LockFactory = Callable[[], AbstractContextManager[object]]
 
 
+#: The twsync host or nothing, Source, SessionID, and where the messages come from.
+Key = tuple[str, str, str, str]
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """What cannot be answered by a SyncML message: an HTTP status."""
 
@@ -52,7 +56,7 @@ class ServerSetup(msgspec.Struct, frozen=True):
 class _Entry:
     """A session with what the registry knows of it."""
 
-    def __init__(self, session: ServerSession, token: str, key: tuple[str, str, str], lock: AbstractContextManager[object]) -> None:
+    def __init__(self, session: ServerSession, token: str, key: Key, lock: AbstractContextManager[object]) -> None:
         self.session = session
         self.token = token
         self.key = key
@@ -61,8 +65,12 @@ class _Entry:
         self.ended: float | None = None
         self.last: tuple[bytes, Reply] | None = None
         self.working = 0
-        self.at_work: bytes | None = None
-        "Digest of the message that is being dealt with."
+        self.origin = ""
+        "Where its last message came from."
+        self.newest = b""
+        "Digest of the last message that belongs to it."
+        self.at_work: tuple[bytes, codec.Decoded] | None = None
+        "The message that is being dealt with, and its digest."
         self.told: Reply | None = None
         "What was said meanwhile."
         self.token_used = False
@@ -86,7 +94,7 @@ class Server:
         self._new_lock = lock
         self._lock = lock()
         self._by_token: dict[str, _Entry] = {}
-        self._by_key: dict[tuple[str, str, str], _Entry] = {}
+        self._by_key: dict[Key, _Entry] = {}
 
     def __len__(self) -> int:
         """Sessions that are kept, ended ones too."""
@@ -101,6 +109,7 @@ class Server:
         random: Callable[[int], bytes],
         resp_uri: Callable[[str], str] | None = None,
         peer: KnownPeer | None = None,
+        origin: str = "",
     ) -> Reply | Refusal:
         """Answer one message.
 
@@ -109,18 +118,20 @@ class Server:
         :param random: gives as many random bytes as asked for.
         :param resp_uri: makes the absolute address for a token; None: none is told, and (device, SessionID) has to do.
         :param peer: a twsync host that is proved already.
+        :param origin: the address that the message comes from: without a token, a session goes on from where it began only.
         """
         self.expire(now)
         try:
             decoded = codec.decode(body, content_type)
         except FormatError as error:
             return Refusal(400, error.message)
-        entry = self._find(token, decoded.message.header, body, now, random, resp_uri, peer)
+        digest = _digest(body)
+        entry = self._find(token, _key(decoded.message.header, peer, origin), decoded.message.header, digest, now, random, resp_uri, peer)
         if isinstance(entry, Refusal):
             return entry
         try:
             with entry.lock:
-                reply = self._answer(entry, body, decoded, now, random)
+                reply = self._answer(entry, digest, decoded, now, random)
         finally:
             with self._lock:
                 entry.working -= 1
@@ -131,23 +142,21 @@ class Server:
                 other.session.close()
         return reply
 
-    def busy(self, token: str | None, body: bytes, content_type: str | None, peer: KnownPeer | None = None) -> Reply | None:
+    def busy(self, body: bytes, origin: str = "") -> Reply | None:
         """What to say to a message that `receive` has been dealing with for so long that the client could give up; then `receive` gives
-        the same. What is owed to the message comes with the reply to the next one.
+        the same. What is owed to the message comes with the reply to the next one. Does not take long, for it reads nothing again.
 
+        :param origin: as for `receive`.
         :returns: None: it is not at work (any more), or the client was not let in yet.
         """
-        try:
-            decoded = codec.decode(body, content_type)
-        except FormatError:
-            return None
-        header = decoded.message.header
+        digest = _digest(body)
         with self._lock:
-            entry = self._by_token.get(token) if token else self._by_key.get(_key(header, peer))
-            if entry is None or entry.at_work != _digest(body):
-                return None
-            entry.told = entry.told or entry.session.busy(header, decoded.encoding)
-            return entry.told
+            for entry in self._by_token.values():
+                if entry.at_work is not None and entry.at_work[0] == digest and entry.origin == origin:
+                    decoded = entry.at_work[1]
+                    entry.told = entry.told or entry.session.busy(decoded.message.header, decoded.encoding)
+                    return entry.told
+        return None
 
     def expire(self, now: float) -> None:
         """Give up sessions that were silent for too long, and forget those that ended a while ago."""
@@ -168,14 +177,13 @@ class Server:
             with entry.lock:
                 entry.session.close()
 
-    def _answer(self, entry: _Entry, body: bytes, decoded: codec.Decoded, now: float, random: Callable[[int], bytes]) -> Reply | Refusal:
-        digest = _digest(body)
+    def _answer(self, entry: _Entry, digest: bytes, decoded: codec.Decoded, now: float, random: Callable[[int], bytes]) -> Reply | Refusal:
         if entry.last is not None and entry.last[0] == digest:
             entry.used = now
             return entry.last[1]
         stranger = entry.session.account is None
         with self._lock:
-            entry.at_work, entry.told = digest, None
+            entry.at_work, entry.told = (digest, decoded), None
         try:
             refused = entry.session.deal_with(decoded.message, decoded.encoding, now, random(limits.NONCE_BYTES))
             with self._lock:
@@ -198,35 +206,34 @@ class Server:
     def _find(
         self,
         token: str | None,
+        key: Key,
         header: Header,
-        body: bytes,
+        digest: bytes,
         now: float,
         random: Callable[[int], bytes],
         resp_uri: Callable[[str], str] | None,
         peer: KnownPeer | None,
     ) -> _Entry | Refusal:
         """The session of a message, marked as at work."""
-        key = _key(header, peer)
         with self._lock:
             if token:
                 known = self._by_token.get(token)
                 if known is None or known.key[:2] != key[:2]:
                     return Refusal(404, "there is no such session; begin a new one at the server's own address")
                 known.token_used = True
-                return _at_work(known, now)
+                return _at_work(known, now, digest, key[3])
             known = self._by_key.get(key)
             if known is not None:
-                repeated = known.working or (known.last is not None and known.last[0] == _digest(body))
-                if repeated or (number(header.msg_id) != 1 and not known.token_used):
-                    return _at_work(known, now)
+                if known.newest == digest or (number(header.msg_id) != 1 and not known.token_used):
+                    return _at_work(known, now, digest, key[3])
                 # Device and SessionID are no secret: whoever knows them must not get into a session that has an address of its own.
                 if number(header.msg_id) != 1:
                     return Refusal(404, "this session goes on at the address that its first reply named")
             begun = self._begin(key, random, resp_uri, peer)
-            return begun if isinstance(begun, Refusal) else _at_work(begun, now)
+            return begun if isinstance(begun, Refusal) else _at_work(begun, now, digest, key[3])
 
     def _begin(
-        self, key: tuple[str, str, str], random: Callable[[int], bytes], resp_uri: Callable[[str], str] | None, peer: KnownPeer | None
+        self, key: Key, random: Callable[[int], bytes], resp_uri: Callable[[str], str] | None, peer: KnownPeer | None
     ) -> _Entry | Refusal:
         if len(self._by_token) >= limits.MAX_SYNCML_SESSIONS:
             idle = [entry for entry in self._by_token.values() if not entry.working and (entry.ended or entry.session.account is None)]
@@ -292,13 +299,15 @@ class Server:
             del self._by_key[entry.key]
 
 
-def _key(header: Header, peer: KnownPeer | None) -> tuple[str, str, str]:
+def _key(header: Header, peer: KnownPeer | None, origin: str) -> Key:
     who = peer.device if peer is not None else ""
-    return who, header.source.uri[: limits.MAX_SYNCML_NAME], header.session_id[: limits.MAX_SYNCML_NAME]
+    return who, header.source.uri[: limits.MAX_SYNCML_NAME], header.session_id[: limits.MAX_SYNCML_NAME], origin
 
 
-def _at_work(entry: _Entry, now: float) -> _Entry:
+def _at_work(entry: _Entry, now: float, digest: bytes, origin: str) -> _Entry:
     entry.working += 1
+    entry.newest = digest
+    entry.origin = origin
     entry.used = now
     return entry
 

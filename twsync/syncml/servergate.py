@@ -10,8 +10,11 @@ from twsync import limits
 from twsync.syncml import auth
 from twsync.syncml.codes import StatusCode
 from twsync.syncml.document import Cred, Header, Meta
-from twsync.syncml.lockout import Attempts, Challenges
+from twsync.syncml.lockout import Attempts, Challenges, Place
 from twsync.syncml.ports import Account, Accounts, Devices, Nonces
+
+#: Stands for an account that does not exist, so that a wrong name takes the same work as a wrong password. Nobody is let in as this one.
+_NOBODY = Account("", digest=auth.user_digest("", ""))
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -53,7 +56,7 @@ class Gate:
         if presented is not None and presented.scheme not in (auth.BASIC, auth.MD5):
             return Verdict(StatusCode.NOT_SUPPORTED, chal=self._challenge(header.source.name or "", device, nonce))
         name = (presented.user if presented is not None else None) or header.source.name or ""
-        places = _places(name, device)
+        places = self._places(name, device)
         account = None
         if presented is not None and not self._attempts.locked(places, now):
             account = self._prove(presented, name, header)
@@ -74,7 +77,7 @@ class Gate:
         :returns: 401, or None: it holds.
         """
         presented = auth.read_credentials(cred)
-        places = _places(account, header.source.uri)
+        places = self._places(account, header.source.uri)
         if presented is not None and not self._attempts.locked(places, now):
             proved = self._prove(presented, presented.user or header.source.name or account, header)
             if proved is not None and proved.name == account:
@@ -91,15 +94,16 @@ class Gate:
         device = header.source.uri
         if presented.scheme == auth.BASIC:
             account = self._find(name)
-            return account if account is not None and _right_password(account, name, presented.password or "") else None
+            right = _right_password(account or _NOBODY, presented.password or "")
+            return account if right else None
         names = [name] if name else list(self._devices.owners(device))
         for candidate in names:
             account = self._find(candidate)
-            if account is None or presented.digest is None:
+            if presented.digest is None:
                 continue
-            for nonce in self._nonces_of(name, account.name, device):
-                expected = _digest(account, candidate, header, nonce)
-                if expected is not None and auth.same(expected, presented.digest):
+            for nonce in self._nonces_of(name, candidate if account is None else account.name, device):
+                expected = _digest(account or _NOBODY, candidate, header, nonce)
+                if expected is not None and auth.same(expected, presented.digest) and account is not None:
                     return account
         return None
 
@@ -111,6 +115,17 @@ class Gate:
         plain, at, _ = name.rpartition("@")
         return self._accounts.account(plain) if account is None and at and plain else account
 
+    def _places(self, name: str, device: str) -> tuple[Place, ...]:
+        """Where an attempt counts. A device that has been let in to the account counts alone: a stranger who guesses at the account does
+        not lock its owner out, unless he knows the id of his device."""
+        account, device = self._find(name), device[: limits.MAX_SYNCML_NAME]
+        # By the account's own name: ``user@anything`` is one account.
+        own = account.name if account is not None else name[: limits.MAX_SYNCML_NAME]
+        owners = self._devices.owners(device)
+        if owners and (not name or own in owners):
+            return (("device of account", device, own),)
+        return (("account", own), ("device", device))
+
     def _nonces_of(self, name: str, account: str, device: str) -> list[bytes]:
         stored = self._nonces.load(account, device)
         # A client that got its challenge before it said its name.
@@ -118,11 +133,7 @@ class Gate:
         return [nonce for nonce in (*given, stored or (b"" if self._empty_nonce else None)) if nonce is not None]
 
 
-def _places(name: str, device: str) -> tuple[str, ...]:
-    return (f"account {name[: limits.MAX_SYNCML_NAME]}", f"device {device[: limits.MAX_SYNCML_NAME]}")
-
-
-def _right_password(account: Account, name: str, password: str) -> bool:
+def _right_password(account: Account, password: str) -> bool:
     if account.password is not None:
         return hmac.compare_digest(account.password.encode(), password.encode())
     return account.digest is not None and hmac.compare_digest(account.digest, auth.user_digest(account.name, password))

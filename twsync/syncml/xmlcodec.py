@@ -185,6 +185,13 @@ class _Reader:
         #: Namespaces of the open elements that are content, and not ours; that of the Data around them.
         self._foreign: list[str] = []
         self._namespace = ""
+        #: Characters that start tags of content may still become: a namespace that is named once stands in each of them.
+        self._expansion = limits.MAX_SYNCML_DOCUMENT
+
+    def start_ns(self, prefix: str | None, namespace: str) -> None:
+        """A namespace, before the start tag that declares it. The parser writes it out before the name of every element and attribute."""
+        if len(namespace) > limits.MAX_SYNCML_NAMESPACE:
+            raise FormatError(f"an XML document with a namespace of more than {limits.MAX_SYNCML_NAMESPACE} characters")
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """A start tag; names have their namespace before them, in braces."""
@@ -197,7 +204,11 @@ class _Reader:
         parent = self._current
         if self._foreign or (parent.name == "Data" and local not in _KNOWN_IN_DATA):
             around = self._foreign[-1] if self._foreign else self._namespace
-            self._pieces.append(_opening(namespace[1:], local, attributes, around))
+            opening = _opening(namespace[1:], local, attributes, around)
+            self._expansion -= len(opening)
+            if self._expansion < 0:
+                raise FormatError("an XML document whose namespaces become too much text")
+            self._pieces.append(opening)
             self._foreign.append(namespace[1:])
             return
         # What came before a child is white space.

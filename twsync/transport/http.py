@@ -5,12 +5,16 @@ What is a message and what is not is no matter here; what is limited is how much
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import HTTPChannel, PotentialDataLoss
@@ -21,12 +25,14 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 
 from twsync import __version__
 from twsync.errors import SessionError, TwsyncError
-from twsync.limits import HTTP_CONNECT_TIMEOUT, HTTP_TIMEOUT
+from twsync.limits import HTTP_CONNECT_TIMEOUT, HTTP_TIMEOUT, MAX_HTTP_ANSWER, MAX_HTTP_HEAD
 from twsync.transport.datachannel import DataChannel
 from twsync.transport.interfaces import Clock
 
 #: The address of a SyncML server on a data channel; the host name in it leads nowhere else.
 CHANNEL_URL = "http://peer.invalid/syncml"
+
+_HEAD_END = re.compile(rb"\n\r?\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ def post_with(agent: Agent, clock: Clock, limit: int, patience: float = HTTP_TIM
 
 def web_agent(reactor: Any) -> Agent:  # noqa: ANN401 - a reactor has no type that a checker understands
     """An agent for URLs, https by the platform's authorities."""
-    return Agent(reactor, connectTimeout=HTTP_CONNECT_TIMEOUT, pool=_pool(reactor))  # type: ignore[no-untyped-call]
+    return cast(Any, Agent).usingEndpointFactory(reactor, _OnNetwork(reactor), _pool(reactor))  # type: ignore[no-any-return]
 
 
 def channel_agent(reactor: Any, channel: DataChannel) -> Agent:  # noqa: ANN401
@@ -124,6 +130,62 @@ def _pool(reactor: Any) -> HTTPConnectionPool:  # noqa: ANN401
     return cast(HTTPConnectionPool, pool)
 
 
+class _Meter(ProtocolWrapper):
+    """Cuts off a server that answers without end: the body has a limit of its own, head and framing have none in twisted.web."""
+
+    _came = 0
+    _end: bytes | None = b""
+    "The last bytes of an unfinished head; None: it is finished."
+
+    def dataReceived(self, data: bytes) -> None:
+        """A piece of an answer."""
+        self._came += len(data)
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        if self._end is not None:
+            joined = self._end + data
+            self._end = None if _HEAD_END.search(joined) else joined[-2:]
+        if self._came > (MAX_HTTP_ANSWER if self._end is None else MAX_HTTP_HEAD):
+            cast(Any, self).abortConnection()
+
+    def write(self, data: bytes) -> None:
+        """A piece of a request: the next answer begins."""
+        self._came, self._end = 0, b""
+        super().write(data)  # type: ignore[no-untyped-call]
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """As `write`."""
+        self.write(b"".join(data))
+
+
+class _Measured:
+    """An endpoint whose protocols stand behind a `_Meter`."""
+
+    def __init__(self, endpoint: Any) -> None:  # noqa: ANN401 - a client endpoint
+        self._endpoint = endpoint
+
+    def connect(self, factory: Factory[Any]) -> Deferred[Any]:
+        """The factory's protocol, connected."""
+        measuring: Any = cast(Any, WrappingFactory)(factory)
+        measuring.protocol, measuring.noisy = _Meter, False
+        connected: Deferred[Any] = self._endpoint.connect(measuring)
+        return connected.addCallback(lambda meter: meter.wrappedProtocol)
+
+
+@implementer(IAgentEndpointFactory)
+class _OnNetwork:
+    """Endpoints for URLs."""
+
+    def __init__(self, reactor: Any) -> None:  # noqa: ANN401
+        self._reactor = reactor
+
+    def endpointForURI(self, uri: Any) -> _Measured:  # noqa: ANN401 - twisted.web's URI
+        """That of the host in it."""
+        endpoint: Any = cast(Any, HostnameEndpoint)(self._reactor, uri.host, uri.port, HTTP_CONNECT_TIMEOUT)
+        if uri.scheme == b"https":
+            endpoint = wrapClientTLS(optionsForClientTLS(uri.host.decode("ascii")), endpoint)
+        return _Measured(endpoint)
+
+
 @implementer(IAgentEndpointFactory)
 class _OnChannel:
     """Every endpoint is the channel; it can be used once."""
@@ -132,9 +194,9 @@ class _OnChannel:
         self._channel = channel
         self._used = False
 
-    def endpointForURI(self, uri: object) -> _OnChannel:
+    def endpointForURI(self, uri: object) -> _Measured:
         """This."""
-        return self
+        return _Measured(self)
 
     def connect(self, factory: Factory[Any]) -> Deferred[Any]:
         """The protocol on the channel."""

@@ -8,8 +8,10 @@ from twsync import limits
 from twsync.errors import SessionError, StoreError
 from twsync.reconcile.model import RecordPolicy, Side, SyncType
 from twsync.reconcile.versions import Version
+from twsync.store.ignore import Ignore
 from twsync.store.packing import pack_version
-from twsync.store.syncmlsession import Terms
+from twsync.store.scan import scan
+from twsync.store.syncmlsession import Counts, Terms
 from twsync.syncml.datastore import Action, Anchors, Incoming, Peer, Record
 from twsync.syncml.document import ContentType, CTCap, DataStore, DevInf, Property, Protocol
 
@@ -626,3 +628,42 @@ def test_a_server_cannot_change_what_was_never_here(server, tools) -> None:
     assert [outcome.status for outcome in store.take([gone(name) for name in names])] == [211, 211, 211]
     store.close()
     assert server.files() == {}
+
+
+def test_names_that_no_message_can_carry_and_records_beyond_the_limit_are_reported(server, tools, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "MAX_RECORD", 200)
+    server.write("good.vcf", tools.card("Ann"))
+    server.write("huge.vcf", tools.card("Bob", "NOTE:" + "x" * 200))
+    server.write("vast.vcf", tools.card("Bob", "NOTE:" + "x" * 1000))
+    server.write("caf\udce9.vcf", tools.card("Eve"))
+    server.write("tab\t.vcf", tools.card("Tom"))
+    session = Session(server, SyncType.SLOW)
+    assert session.give() == [("Add", "1")]
+    assert dict(session.store.report.skipped) == {
+        b"huge.vcf": "too-large", b"vast.vcf": "too-large", b"caf\xe9.vcf": "invalid-name", b"tab\t.vcf": "invalid-name",
+    }  # fmt: skip
+
+
+def test_rows_of_a_collection_that_was_one_of_files_are_not_sent(server, tools) -> None:
+    server.write("good.vcf", tools.card("Ann"))
+    server.write("picture.jpg", "no record")
+    folder = server.host.folder("people")
+    folder.journal.record(scan(folder.gate, folder.journal, Ignore(), now_ns=server.clock(), device="desktop"))
+    folder.gate.close()
+    session = Session(server, SyncType.SLOW)
+    assert session.give() == [("Add", "1")]
+    assert session.store.report.skipped == []
+
+
+def test_what_was_the_same_already_is_not_counted(pair, tools) -> None:
+    """Comparing everything sends all of one side; only what changed something counts."""
+    client, server = pair
+    client.write("Ann.vcf", tools.card("Ann"))
+    server.write("Ann.vcf", tools.card("Ann"))
+    client.write("Bob.vcf", tools.card("Bob"))
+    server.write("Cid.vcf", tools.card("Cid"))
+    _, one, other = tools.sync(client, server)
+    assert one.sent == other.received == Counts(added=1)
+    assert other.sent == one.received == Counts(added=1)
+    _, one, other = tools.sync(client, server, SyncType.SLOW)
+    assert one.sent == one.received == other.sent == other.received == Counts()
