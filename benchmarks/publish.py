@@ -22,6 +22,8 @@ from wholesystem.summary import spread
 
 HERE = Path(__file__).parent
 PERFORMANCE = HERE.parent / "docs" / "performance.md"
+#: Files of results, and places in docs/performance.md.
+RESULTS = ("delta-core", "whole-system", "growth-size", "growth-files", "growth-blocks", "growth-share")
 PICTURE = HERE.parent / "docs" / "benchmarks.svg"
 
 
@@ -86,7 +88,7 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=HERE / "results", help="where they are (default: benchmarks/results)")
     options = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
-    for name in ("delta-core", "whole-system", "growth-size", "growth-files", "growth-blocks", "growth-share"):
+    for name in RESULTS:
         path = options.results / f"{name}.json"
         if path.exists():
             found[name] = json.loads(path.read_text())

@@ -42,8 +42,8 @@ typedef struct {
 uint64_t twd_xxh64(const uint8_t *data, size_t length, uint64_t seed);
 uint32_t twd_weaksum(const uint8_t *data, size_t length);
 
-/* A kernel is the inner loops of search and sums for one kind of vector unit: "portable", "avx2", "avx512". All give the same bytes. NULL asks for the best that
- * this CPU can run. The result is NULL if the named one is unknown, was not built, or cannot run here. */
+/* A kernel is the inner loops of search and sums for one kind of vector unit: "portable", "avx2", "avx512". All give the same bytes. NULL asks for
+ * the best that this CPU can run. The result is NULL if the named one is unknown, was not built, or cannot run here. */
 typedef struct twd_kernel twd_kernel;
 const twd_kernel *twd_kernel_find(const char *name);
 const char *twd_kernel_name(const twd_kernel *kernel);

@@ -19,7 +19,10 @@
 #include "kernel.h"
 #include "xxh64.h"
 
-enum { RUN = 16384 }; /* literals from this length on are handed out where they lie; shorter ones are copied */
+enum {
+    RUN = 16384,      /* literals from this length on are handed out where they lie; shorter ones are copied */
+    RUN_OF_BLOCKS = 4 /* copied one behind the other, after which more are expected */
+};
 
 #define NONE UINT32_MAX
 
@@ -182,12 +185,12 @@ static int is_block(twd_search *job, const uint8_t *p, uint32_t block) {
     return job->found >> job->table->strong_shift == job->table->strong[block];
 }
 
-/* The same for the expected block, with `ahead` bytes at p: if it follows others that were copied, more of them are likely to follow, and their
- * sums are made together. */
+/* The same for the expected block, with `ahead` bytes at p: if it follows some others, more of them are likely to follow, and their sums are made
+ * together. So what is summed in vain is at most a group for each RUN_OF_BLOCKS that matched. */
 static int is_expected(twd_search *job, const uint8_t *p, size_t ahead) {
     const twd_table *t = job->table;
     if (!job->ready || p != job->ready_at) {
-        if (!job->kernel->sums || !job->copy_count || ahead / t->block_length < TWD_GROUP) return is_block(job, p, job->expected);
+        if (!job->kernel->sums || job->copy_count < RUN_OF_BLOCKS || ahead / t->block_length < TWD_GROUP) return is_block(job, p, job->expected);
         job->kernel->sums(p, t->block_length, t->seed, NULL, job->ready_sums);
         job->ready_at = p;
         job->ready = TWD_GROUP;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import twsync.delta.__main__ as main_module
 from twsync import delta
 from twsync.delta.__main__ import main
 
@@ -51,6 +53,26 @@ def test_block_length_seed_and_stats(files: Path, capsys: pytest.CaptureFixture[
     assert len(lines) == 3
     assert f"{45 + 103 * 8} bytes" in lines[0]
     assert "9996 bytes" in lines[2]
+
+
+def test_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With threads the same bytes come out, and failures leave nothing behind."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(main_module, "_LARGE", 1_000_000)
+    choice = random.Random(8)
+    old = choice.randbytes(5_000_000)
+    new = old[:2_000_000] + choice.randbytes(4_000_000) + old[1_900_000:] + b"end"
+    (tmp_path / "old").write_bytes(old)
+    (tmp_path / "new").write_bytes(new)
+    assert main(["signature", "old", "sig"]) == 0
+    assert main(["delta", "sig", "new", "changes"]) == 0
+    assert main(["patch", "old", "changes", "out"]) == 0
+    assert (tmp_path / "sig").read_bytes() == delta.signature(old)
+    assert (tmp_path / "changes").read_bytes() == b"".join(delta.delta(delta.signature(old), new))
+    assert (tmp_path / "out").read_bytes() == new
+    (tmp_path / "old").write_bytes(old[:-1])
+    assert main(["patch", "old", "changes", "out"]) == 1
+    assert names(tmp_path) == ["changes", "new", "old", "out", "sig"]
 
 
 def test_patch_over_the_old_file(files: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 from contextlib import contextmanager, suppress
 
 from twsync import delta, limits
+from twsync.delta._threads import Threads
 from twsync.errors import FormatError, TwsyncError
 
 TYPE_CHECKING = False  # so to type checkers it is true
@@ -27,7 +28,7 @@ EXAMPLE = """example:
 - stands for standard input or output. An output file appears under its name only when it is complete.
 TWSYNC_DELTA=auto|native|pure chooses the implementation; both write the same bytes."""
 _READ = 256 * 1024
-#: Bytes of a file from which on threads are worth their start, of some 10 ms.
+#: Bytes of a file from which on threads are worth their start.
 _LARGE = 16 * 1024 * 1024
 
 
@@ -169,10 +170,8 @@ def _threads(file: BinaryIO) -> Iterator[Executor | None]:
     if not file.seekable() or os.fstat(file.fileno()).st_size < _LARGE:
         yield None
         return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
+    with Threads(2) as threads:
+        yield threads  # type: ignore[misc]
 
 
 @contextmanager

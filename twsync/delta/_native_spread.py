@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a batch: they stay in a second-level cache from the reading to the writing.
 _BATCH = 1024 * 1024
-#: Batches being filled or written at a time.
-_THREADS = 2
+#: Batches under way at most: the thread that reads the stream wakes when half of them are done, and not for each.
+_UNDER_WAY = 8
 
 
 class Spread:
@@ -84,9 +84,11 @@ class Spread:
             before = self._under_way[-1] if self._under_way else None
             self._under_way.append(self._executor.submit(self._put, self._batch, self._filled, before))
             self._batch, self._filled = [], 0
-        # One more than work waits, so that no thread does; of long blocks there is none, for they need memory.
-        while len(self._under_way) > (_THREADS + 1 if self._size <= 2 * _BATCH else 1):
-            self._account()
+        if len(self._under_way) == _UNDER_WAY:
+            # The middle one first: when it is done, so are those before.
+            self._under_way[_UNDER_WAY // 2].result()
+            for _ in range(_UNDER_WAY // 2 + 1):
+                self._account()
 
     def _put(
         self, batch: list[memoryview | tuple[int, int]], size: int, before: Future[list[bytes | memoryview]] | None

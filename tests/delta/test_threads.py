@@ -1,0 +1,47 @@
+"""The threads of the command."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from twsync.delta._threads import Threads
+
+
+def test_calls_and_results() -> None:
+    """Each call is made once, and gives what it gives, in whatever order they are asked for."""
+    with Threads(2) as threads:
+        calls = [threads.submit(pow, number, 2) for number in range(200)]
+        assert [call.result() for call in reversed(calls)] == [number**2 for number in reversed(range(200))]
+        assert calls[0].result() == 0
+        assert calls[0].exception() is None
+        assert not calls[0].cancel()
+
+
+def test_errors_come_through() -> None:
+    """As often as they are asked for; the thread goes on."""
+    with Threads(1) as threads:
+        call = threads.submit(int, "x")
+        for _ in range(2):
+            with pytest.raises(ValueError, match="invalid literal"):
+                call.result()
+        assert isinstance(call.exception(), ValueError)
+        assert threads.submit(int, "7").result() == 7
+
+
+def test_several_at_once() -> None:
+    """Two calls that wait for each other both end."""
+    barrier = threading.Barrier(2, timeout=30)
+    with Threads(2) as threads:
+        assert sorted(call.result() for call in [threads.submit(barrier.wait) for _ in range(2)]) == [0, 1]
+
+
+def test_block_is_left_when_all_is_done() -> None:
+    """Calls that were submitted are made before, also if the block is left by an error."""
+    made: list[int] = []
+    with pytest.raises(ZeroDivisionError), Threads(2) as threads:
+        for number in range(50):
+            threads.submit(made.append, number)
+        raise ZeroDivisionError
+    assert sorted(made) == list(range(50))
