@@ -13,9 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from twsync import delta
+from twsync.delta.tuning import LARGEST_FILE
 from twsync.errors import ProtocolError, StoreError
-from twsync.limits import MAX_BULK
+from twsync.limits import MAX_BLOCK_LENGTH, MAX_BULK, MAX_SIGNATURE_BLOCKS, MIN_GIVEN_BLOCK_LENGTH
 from twsync.peer.basis import Basis
+from twsync.peer.largefile import block_length
 from twsync.peer.pace import Pace, unpack
 from twsync.peer.streams import Draw, Feed
 from twsync.peerwire.frames import FrameType
@@ -189,3 +192,17 @@ def test_basis_reads_like_the_parts_in_a_row(parts, reads):
             found += data
         assert found == whole[offset : offset + size]
     assert basis.seek(0, os.SEEK_END) == len(whole)
+
+
+@pytest.mark.parametrize("size", [0, 1, 704, 10**6, 2**30, 2**40, 2**41 + 1, LARGEST_FILE - 1, LARGEST_FILE])
+def test_block_length_of_a_basis_fits_a_signature(size):
+    length = block_length(size)
+    assert MIN_GIVEN_BLOCK_LENGTH <= length <= MAX_BLOCK_LENGTH
+    assert -(-size // length) <= MAX_SIGNATURE_BLOCKS
+    assert length <= delta.block_length_for(size)
+
+
+def test_shorter_blocks_save_more_than_their_sums_cost():
+    """200 changes in 1 GiB: half a block more or less for each, against 12 bytes for each block."""
+    shorter, usual = block_length(2**30), delta.block_length_for(2**30)
+    assert 200 * (usual - shorter) > 2 * 12 * (2**30 // shorter - 2**30 // usual)

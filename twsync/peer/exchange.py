@@ -139,6 +139,8 @@ class _Session:
             with suppress(Exception):
                 await self._scanning
         await self._tasks.settled()
+        if self._movement is not None:
+            self._movement.close()
         if self._store is not None:
             with suppress(TwsyncError):  # what could not be done now, `recover` does before the next session
                 await self._work.write(self._store.close)

@@ -119,7 +119,7 @@ class LargeFiles:
             raise ProtocolError("content before the file begins")
         size = len(frame.payload) + FRAME_COST
         self._backlog.add(size)
-        large.feed.put((frame.kind, frame.payload), size)
+        large.feed.put(frame, size)
 
     def stopped(self, error: TwsyncError) -> None:
         """The dialogue is over: threads that wait for content must not wait any longer."""

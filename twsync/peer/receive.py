@@ -32,7 +32,7 @@ from twsync.peer.smallfiles import find_here, stage_bundle
 from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Frame, FrameType
+from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.store.changes import Change
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
@@ -273,7 +273,7 @@ class Getter:
         if not any(size for _status, size in message.files):
             self._tasks.start(self._keep_bundle(message.transfer, bundle, FrameType.DATA, b""))
 
-    async def _keep_bundle(self, transfer: int, bundle: _Bundle, kind: FrameType, payload: bytes) -> None:
+    async def _keep_bundle(self, transfer: int, bundle: _Bundle, kind: FrameType, payload: Payload) -> None:
         # A second frame of the same transfer finds none.
         del self._bundles[transfer]
         header = cast(messages.Bundle, bundle.header)

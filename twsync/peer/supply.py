@@ -18,7 +18,6 @@ from twsync import delta
 from twsync.delta.format import SIGNATURE_HEADER, SIGNATURE_TRAILER
 from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
 from twsync.limits import (
-    MAX_BULK,
     MAX_BUNDLE_BYTES,
     MAX_BUNDLE_BYTES_UNDER_WAY,
     MAX_LARGE_UNDER_WAY,
@@ -33,15 +32,16 @@ from twsync.peer.pace import Pace
 from twsync.peer.streams import Draw, Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Frame, FrameType
+from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.reconcile.model import Item, Kind
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
 from twsync.store.source import open_source, read_small
+from twsync.transport.buffers import Buffers
 
 #: Statuses of an answer that are no content.
 _NO_CONTENT = frozenset({"changed", "unreadable"})
-_Chunk = tuple[FrameType, bytes] | str
+_Chunk = tuple[FrameType, Payload] | str
 
 
 @dataclass(slots=True)
@@ -90,6 +90,7 @@ class Supplier:
         self._requests = 0
         self._large: dict[int, _Large] = {}
         self._draws: set[Draw[_Chunk]] = set()
+        self._buffers = Buffers()
         self._tasks = tasks
         #: Keys whose content was not what was offered any more, since the last `take_changed`.
         self._changed: set[bytes] = set()
@@ -102,6 +103,10 @@ class Supplier:
         """Keys that need another round, and forget them."""
         changed, self._changed = self._changed, set()
         return changed
+
+    def close(self) -> None:
+        """The session is over: free memory."""
+        self._buffers.close()
 
     @property
     def busy(self) -> bool:
@@ -201,13 +206,13 @@ class Supplier:
                 with suppress(Exception):  # nobody leaves while a thread still reads
                     await reading[1]
 
-    def _read_ahead(self) -> tuple[_Bundle, Deferred[tuple[tuple[tuple[str, int], ...], FrameType, bytes, int]]] | None:
+    def _read_ahead(self) -> tuple[_Bundle, Deferred[tuple[tuple[tuple[str, int], ...], FrameType, Payload, int]]] | None:
         if not self._bundles:
             return None
         bundle = self._bundles.popleft()
         return bundle, self._workshop.read(self._read_bundle, bundle)
 
-    def _read_bundle(self, bundle: _Bundle) -> tuple[tuple[tuple[str, int], ...], FrameType, bytes, int]:
+    def _read_bundle(self, bundle: _Bundle) -> tuple[tuple[tuple[str, int], ...], FrameType, Payload, int]:
         """Read all files of a bundle. In a reader's thread."""
         rows = self._journal.get_many(key for key, _content in bundle.entries)
         files: list[tuple[str, int]] = []
@@ -296,19 +301,20 @@ class Supplier:
                         yield self._pace.pack(chunk)
                 else:
                     source.seek(large.offset)
-                    while data := source.read(MAX_BULK):
-                        yield self._pace.pack(data)
+                    while count := source.readinto(buffer := self._buffers.take()):
+                        yield self._pace.pack(buffer[:count])
                 yield "ok" if source.unchanged() else "changed"
             except StoreError as error:
                 if error.code not in _NO_CONTENT:
                     raise
                 yield error.code
 
-    async def _send(self, kind: FrameType, transfer: int, payload: bytes) -> None:
+    async def _send(self, kind: FrameType, transfer: int, payload: Payload) -> None:
         self._dialogue.say_bulk(kind, transfer, payload)
         self.content_bytes += len(payload)
         before = self._pace.now()
         await self._dialogue.drained()
+        self._buffers.give(payload)
         self._pace.sent(len(payload), self._pace.now() - before)
 
 
