@@ -191,6 +191,12 @@ def test_basis_reads_like_the_parts_in_a_row(parts, reads):
         while len(found) < size and (data := basis.read(size - len(found))):
             found += data
         assert found == whole[offset : offset + size]
+        basis.seek(offset)
+        buffer = memoryview(bytearray(size))
+        filled = 0
+        while filled < size and (count := basis.readinto(buffer[filled:])):
+            filled += count
+        assert bytes(buffer[:filled]) == found
     assert basis.seek(0, os.SEEK_END) == len(whole)
 
 

@@ -17,8 +17,8 @@ def largest_basis(size: int) -> int:
 class Part(Protocol):
     """A binary file for reading."""
 
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes."""
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill a buffer, as far as one read goes."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move."""
@@ -38,19 +38,26 @@ class Basis:
         self._at = 0
         self.size = sum(size for _part, size in self._parts)
 
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes from the current place; fewer where one part ends."""
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer from the current place, as far as one part goes; 0 at the end."""
         start = 0
         for part, length in self._parts:
             within = self._at - start
             if within < length:
-                left = length - within
                 part.seek(within)
-                data = part.read(left if size < 0 else min(size, left))
-                self._at += len(data)
-                return data
+                count = part.readinto(buffer[: length - within]) or 0
+                self._at += count
+                return count
             start += length
-        return b""
+        return 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes from the current place; fewer where one part ends."""
+        left = max(0, self.size - self._at)
+        buffer = bytearray(left if size < 0 else min(size, left))
+        with memoryview(buffer) as view:
+            count = self.readinto(view)
+        return bytes(buffer[:count])
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place."""
