@@ -158,8 +158,10 @@ class Straight:
         :param allowed: about so many bytes may be taken from the socket for it.
         :returns: `DONE` if it is full, and how many bytes came.
         """
+        kept = self._kept  # also if a callback of OpenSSL closes this meanwhile
         with self._ffi.from_buffer("uint8_t[]", room, require_writable=True) as into:
             result = self._lib.twb_receive(self._wire, into, len(room), allowed, self._count)
+        del kept
         return Result(result), self._count[0]
 
     def send(self, data: bytes | memoryview) -> tuple[Result, int]:
@@ -167,8 +169,10 @@ class Straight:
 
         :returns: `DONE` if all of it is on its way, and how many bytes of `data` need not be given again.
         """
+        kept = self._kept
         with self._ffi.from_buffer("uint8_t[]", data) as held:
             result = self._lib.twb_send(self._wire, held, len(data), self._count)
+        del kept
         return Result(result), self._count[0]
 
     def watch_reading(self, wanted: bool) -> None:
@@ -186,7 +190,7 @@ class Straight:
         if not self.closed:
             self.watch_reading(False)
             self.watch_writing(False)
-            descriptor, self._descriptor = self._descriptor, -1
+            descriptor, self._descriptor, self._wire.socket = self._descriptor, -1, -1
             os.close(descriptor)
             self._kept = None
 
