@@ -156,7 +156,7 @@ class LargeFiles:
     async def _transfer(self, need: Need, opening: Opening, answer: Answer) -> Staged | None:
         transfer = self._number()
         mode = "whole" if opening.basis is None else "delta"
-        feed: Chunks = Feed(lambda size: self._workshop.back(self._backlog.taken, size))
+        feed: Chunks = Feed(self._backlog.taken)
         self._under_way[transfer] = _Large(need, opening.partial, feed)
         try:
             self._dialogue.say(messages.Want(files=((transfer, need.key, need.content, mode, opening.offset),)))

@@ -94,7 +94,7 @@ class Getter:
         self._big: deque[Need] = deque()
         self._bundles: dict[int, _Bundle] = {}
         self._gathered: _Bundle | None = None
-        self._backlog = Backlog(dialogue)
+        self._backlog = Backlog(dialogue, workshop)
         self._large = LargeFiles(
             dialogue, tasks, workshop, gate, staging, self._backlog, seed=seed, number=self._number, done=self._large_done
         )

@@ -21,6 +21,7 @@ from twsync.limits import (
     MAX_BUNDLE_BYTES,
     MAX_BUNDLE_BYTES_UNDER_WAY,
     MAX_LARGE_UNDER_WAY,
+    MAX_LITERAL,
     MAX_REQUESTS_UNDER_WAY,
     MAX_SIGNATURE,
     MIN_GIVEN_BLOCK_LENGTH,
@@ -41,6 +42,8 @@ from twsync.transport.buffers import Buffers
 
 #: Statuses of an answer that are no content.
 _NO_CONTENT = frozenset({"changed", "unreadable"})
+#: Bytes of a delta's chunk from which on it is a piece of a long literal.
+LONG_LITERAL = MAX_LITERAL // 2
 _Chunk = tuple[FrameType, Payload] | str
 
 
@@ -297,7 +300,7 @@ class Supplier:
                     except FormatError as error:
                         raise ProtocolError(f"a signature that cannot be read: {error}") from None
                     large.signature = bytearray()
-                    for chunk in chunks:
+                    for chunk in self._joined(chunks):
                         yield self._pace.pack(chunk)
                 else:
                     source.seek(large.offset)
@@ -308,6 +311,23 @@ class Supplier:
                 if error.code not in _NO_CONTENT:
                     raise
                 yield error.code
+
+    def _joined(self, chunks: Iterator[bytes]) -> Iterator[Payload]:
+        """The pieces of long literals in full frames, since a frame costs a turn of both reactors; all else at once, so that the other
+        side can patch while this one searches.
+        """
+        buffer, filled = self._buffers.take(), 0
+        for chunk in chunks:
+            if filled and (len(chunk) < LONG_LITERAL or filled + len(chunk) > len(buffer)):
+                yield buffer[:filled]
+                buffer, filled = self._buffers.take(), 0
+            if len(chunk) < LONG_LITERAL:
+                yield chunk
+            else:
+                buffer[filled : filled + len(chunk)] = chunk
+                filled += len(chunk)
+        if filled:
+            yield buffer[:filled]
 
     async def _send(self, kind: FrameType, transfer: int, payload: Payload) -> None:
         self._dialogue.say_bulk(kind, transfer, payload)
