@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import traceback
 
@@ -16,12 +17,14 @@ from twisted.internet.task import Clock
 from twsync import delta
 from twsync.delta.tuning import LARGEST_FILE
 from twsync.errors import ProtocolError, StoreError
-from twsync.limits import MAX_BLOCK_LENGTH, MAX_BULK, MAX_SIGNATURE_BLOCKS, MIN_GIVEN_BLOCK_LENGTH
+from twsync.limits import MAX_BLOCK_LENGTH, MAX_BULK, MAX_LITERAL, MAX_SIGNATURE_BLOCKS, MIN_GIVEN_BLOCK_LENGTH
 from twsync.peer.basis import Basis
 from twsync.peer.largefile import block_length
+from twsync.peer.largeread import LONG_LITERAL, full_frames
 from twsync.peer.pace import Pace, unpack
 from twsync.peer.streams import Draw, Feed
 from twsync.peerwire.frames import FrameType
+from twsync.transport.buffers import Buffers
 
 
 def finished(world, deferred):
@@ -212,3 +215,31 @@ def test_shorter_blocks_save_more_than_their_sums_cost():
     """200 changes in 1 GiB: half a block more or less for each, against 12 bytes for each block."""
     shorter, usual = block_length(2**30), delta.block_length_for(2**30)
     assert 200 * (usual - shorter) > 2 * 12 * (2**30 // shorter - 2**30 // usual)
+
+
+# --- what a delta travels in --------------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.one_of(st.integers(1, 100), st.sampled_from([LONG_LITERAL - 1, LONG_LITERAL, MAX_LITERAL, 2 * MAX_LITERAL])), max_size=20)
+)
+@settings(max_examples=40, deadline=None)
+def test_long_literals_fill_frames_and_nothing_else_waits(sizes):
+    chunks = [bytes([number]) * size for number, size in enumerate(sizes)]
+    taken = []
+
+    def coming():
+        for number, chunk in enumerate(chunks):
+            taken.append(number)
+            yield chunk
+
+    frames = []
+    for payload in full_frames(coming(), Buffers()):
+        frames.append(bytes(payload))
+        behind = sum(len(chunk) for chunk in chunks[: len(taken)]) - sum(map(len, frames))
+        assert behind <= len(chunks[taken[-1]])
+    assert b"".join(frames) == b"".join(chunks)
+    assert all(0 < len(frame) <= MAX_BULK for frame in frames)
+    # Two neighbours that both hold long pieces would not have fitted one frame.
+    for one, two in itertools.pairwise(frames):
+        assert min(len(one), len(two)) < LONG_LITERAL or len(one) + 2 * MAX_LITERAL > MAX_BULK

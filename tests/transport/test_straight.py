@@ -133,7 +133,7 @@ def test_large_content_arrives_both_ways_at_once(pair):
 
 
 def test_sender_waits_for_a_receiver_that_does_not_read(pair):
-    data = content(64 * MIB)
+    data = content(32 * MIB)
     pair.server_end.pause_at = 1
     sending = send_all(pair, pair.client, data)
     pair.turn(lambda: pair.client._write_paused and pair.server_end.data)
@@ -163,7 +163,7 @@ def test_what_was_written_before_the_end_arrives(pair):
 def test_lost_connection_is_noticed_while_sending(pair, paused):
     if paused:
         pair.client.pause()
-    sending = send_all(pair, pair.client, content(64 * MIB))
+    sending = send_all(pair, pair.client, content(32 * MIB))
     pair.turn(lambda: pair.server_end.data)
     pair.server.abort()
     failed = pair.wait(sending)

@@ -8,27 +8,23 @@ the wire takes what was read before.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from twsync import delta
-from twsync.delta.format import SIGNATURE_HEADER, SIGNATURE_TRAILER
-from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
+from twsync.errors import ProtocolError, StoreError, TwsyncError
 from twsync.limits import (
     MAX_BUNDLE_BYTES,
     MAX_BUNDLE_BYTES_UNDER_WAY,
     MAX_LARGE_UNDER_WAY,
-    MAX_LITERAL,
     MAX_REQUESTS_UNDER_WAY,
     MAX_SIGNATURE,
-    MIN_GIVEN_BLOCK_LENGTH,
     SMALL_FILE,
 )
-from twsync.peer.basis import largest_basis
 from twsync.peer.dialogue import Dialogue
+from twsync.peer.largeread import NO_CONTENT, Chunk, WantedFile, check_signature, read_large
 from twsync.peer.pace import Pace
 from twsync.peer.streams import Draw, Workshop
 from twsync.peer.tasks import Tasks
@@ -37,14 +33,8 @@ from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.reconcile.model import Item, Kind
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
-from twsync.store.source import open_source, read_small
+from twsync.store.source import read_small
 from twsync.transport.buffers import Buffers
-
-#: Statuses of an answer that are no content.
-_NO_CONTENT = frozenset({"changed", "unreadable"})
-#: Bytes of a delta's chunk from which on it is a piece of a long literal.
-LONG_LITERAL = MAX_LITERAL // 2
-_Chunk = tuple[FrameType, Payload] | str
 
 
 @dataclass(slots=True)
@@ -52,16 +42,6 @@ class _Bundle:
     transfer: int
     entries: tuple[tuple[bytes, bytes], ...]
     size: int
-
-
-@dataclass(slots=True)
-class _Large:
-    transfer: int
-    item: Item
-    mode: str
-    offset: int
-    signature: bytearray = field(default_factory=bytearray)
-    started: bool = False
 
 
 class Supplier:
@@ -91,8 +71,8 @@ class Supplier:
         self._under_way: set[int] = set()
         self._bundle_bytes = 0
         self._requests = 0
-        self._large: dict[int, _Large] = {}
-        self._draws: set[Draw[_Chunk]] = set()
+        self._large: dict[int, WantedFile] = {}
+        self._draws: set[Draw[Chunk]] = set()
         self._buffers = Buffers()
         self._tasks = tasks
         #: Keys whose content was not what was offered any more, since the last `take_changed`.
@@ -143,7 +123,7 @@ class Supplier:
                 raise ProtocolError("a file from behind its end")
             if len(self._large) >= MAX_LARGE_UNDER_WAY:
                 raise ProtocolError("too many large files asked for at once")
-            large = self._large[transfer] = _Large(transfer, item, mode, offset)
+            large = self._large[transfer] = WantedFile(transfer, item, mode, offset)
             if mode == "whole":
                 self._start(large)
         if self._bundles and not self._answering:
@@ -160,7 +140,7 @@ class Supplier:
             if len(large.signature) > MAX_SIGNATURE:
                 raise ProtocolError("a signature that is too large")
         else:
-            _check_signature(large.signature, large.item.size)
+            check_signature(large.signature, large.item.size)
             self._start(large)
 
     def stopped(self, error: TwsyncError) -> None:
@@ -228,7 +208,7 @@ class Supplier:
             try:
                 data = read_small(self._gate, row)
             except StoreError as error:
-                if error.code not in _NO_CONTENT:
+                if error.code not in NO_CONTENT:
                     raise
                 files.append((error.code, 0))
                 continue
@@ -240,12 +220,12 @@ class Supplier:
 
     # --- large files -------------------------------------------------------------------------------------------------------------------
 
-    def _start(self, large: _Large) -> None:
+    def _start(self, large: WantedFile) -> None:
         large.started = True
         self._tasks.start(self._answer_large(large))
 
-    async def _answer_large(self, large: _Large) -> None:
-        draw: Draw[_Chunk] = Draw(self._workshop, self._read_large(large))
+    async def _answer_large(self, large: WantedFile) -> None:
+        draw: Draw[Chunk] = Draw(self._workshop, read_large(large, self._gate, self._journal, self._pace, self._buffers))
         self._draws.add(draw)
         try:
             status = await self._next(draw)
@@ -265,69 +245,18 @@ class Supplier:
             await draw.finished
             self._draws.discard(draw)
 
-    def _answered(self, large: _Large, status: str) -> None:
+    def _answered(self, large: WantedFile, status: str) -> None:
         if status == "changed":
             self._changed.add(large.item.key)
         del self._large[large.transfer]
         self._under_way.discard(large.transfer)
 
-    async def _next(self, draw: Draw[_Chunk]) -> _Chunk:
+    async def _next(self, draw: Draw[Chunk]) -> Chunk:
         element = await draw.next()
         # It only ends before its last status when it was stopped.
         self._dialogue.check()
         assert element is not None
         return element
-
-    def _read_large(self, large: _Large) -> Iterator[_Chunk]:
-        """A status; after `ok` the chunks and another status. In a streamer's thread."""
-        row = self._journal.get(large.item.key)
-        if row is None or row.item.kind is not Kind.FILE or row.item.content != large.item.content:
-            yield "changed"
-            return
-        try:
-            source = open_source(self._gate, row)
-        except StoreError as error:
-            if error.code not in _NO_CONTENT:
-                raise
-            yield error.code
-            return
-        with source:
-            yield "ok"
-            try:
-                if large.mode == "delta":
-                    try:
-                        chunks = delta.delta(bytes(large.signature), source)
-                    except FormatError as error:
-                        raise ProtocolError(f"a signature that cannot be read: {error}") from None
-                    large.signature = bytearray()
-                    for chunk in self._joined(chunks):
-                        yield self._pace.pack(chunk)
-                else:
-                    source.seek(large.offset)
-                    while count := source.readinto(buffer := self._buffers.take()):
-                        yield self._pace.pack(buffer[:count])
-                yield "ok" if source.unchanged() else "changed"
-            except StoreError as error:
-                if error.code not in _NO_CONTENT:
-                    raise
-                yield error.code
-
-    def _joined(self, chunks: Iterator[bytes]) -> Iterator[Payload]:
-        """The pieces of long literals in full frames, since a frame costs a turn of both reactors; all else at once, so that the other
-        side can patch while this one searches.
-        """
-        buffer, filled = self._buffers.take(), 0
-        for chunk in chunks:
-            if filled and (len(chunk) < LONG_LITERAL or filled + len(chunk) > len(buffer)):
-                yield buffer[:filled]
-                buffer, filled = self._buffers.take(), 0
-            if len(chunk) < LONG_LITERAL:
-                yield chunk
-            else:
-                buffer[filled : filled + len(chunk)] = chunk
-                filled += len(chunk)
-        if filled:
-            yield buffer[:filled]
 
     async def _send(self, kind: FrameType, transfer: int, payload: Payload) -> None:
         self._dialogue.say_bulk(kind, transfer, payload)
@@ -336,17 +265,3 @@ class Supplier:
         await self._dialogue.drained()
         self._buffers.give(payload)
         self._pace.sent(len(payload), self._pace.now() - before)
-
-
-def _check_signature(signature: bytearray, size: int) -> None:
-    """Refuse a signature whose search would take unduly long; all else about it is checked by who reads it.
-
-    :param size: of the file that is to be described by it.
-    :raises ProtocolError: its blocks are too short, or its file is far larger than this one.
-    """
-    if len(signature) < SIGNATURE_HEADER.size + SIGNATURE_TRAILER.size:
-        return
-    _magic, block_length, _strong_length, _seed = SIGNATURE_HEADER.unpack_from(signature)
-    _marker, length, _blocks, _checksum = SIGNATURE_TRAILER.unpack_from(signature, len(signature) - SIGNATURE_TRAILER.size)
-    if block_length < MIN_GIVEN_BLOCK_LENGTH or length > largest_basis(size):
-        raise ProtocolError("a signature that nobody needs")
