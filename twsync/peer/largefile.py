@@ -6,17 +6,17 @@ that file as its basis, and behind what was received of the new one: so a broken
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from twsync import delta
-from twsync.delta.tuning import LARGEST_FILE, SHORTEST, STEP
+from twsync.delta.tuning import LARGEST_FILE
 from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
-from twsync.limits import MAX_SIGNATURE_BLOCKS, SMALL_FILE
-from twsync.peer.basis import Basis, Part, largest_basis
+from twsync.limits import SMALL_FILE
+from twsync.peer.basis import Basis, Part, Received, largest_basis
+from twsync.peer.joining import Joining
 from twsync.peer.needs import Need
 from twsync.peer.pace import unpack
 from twsync.peer.streams import Feed
@@ -91,7 +91,7 @@ def _older(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Basis 
     parts: list[tuple[Part, int]] = [(source, source.size)]
     received = staging.open_basis(need.content)
     if received is not None:
-        before = cast(Part, io.FileIO(received, "rb"))
+        before = Received(received)
         kept.append(before)
         parts.insert(0, (before, staging.find_partial(need.content)))
     basis = Basis(parts)
@@ -101,18 +101,8 @@ def _older(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Basis 
 def signature(basis: Basis, seed: int) -> Iterator[bytes]:
     """The signature stream of a basis."""
     basis.seek(0)
-    with ThreadPoolExecutor(1, "twsync read ahead") as beside:
-        yield from delta.signature_chunks(basis, block_length(basis.size), seed, executor=beside)
-
-
-def block_length(size: int) -> int:
-    """The block length for a basis of `size` bytes: three quarters of the usual one, where a signature may have that many blocks.
-
-    There is an older file, so some hundred changes are as likely as one, and each costs about a block.
-    """
-    usual = delta.block_length_for(size)
-    shorter = max(SHORTEST, usual * 3 // 4 // STEP * STEP)
-    return shorter if -(-size // shorter) <= MAX_SIGNATURE_BLOCKS else usual
+    with ThreadPoolExecutor(2, "twsync signature") as beside:
+        yield from delta.signature_chunks(basis, delta.block_length_for(basis.size), seed, executor=beside)
 
 
 def take_in(need: Need, opening: Opening, feed: Chunks) -> tuple[Staged | None, int, int]:
@@ -134,9 +124,10 @@ def take_in(need: Need, opening: Opening, feed: Chunks) -> tuple[Staged | None, 
         most = need.size + need.size // 8 + _DELTA_OVERHEAD
         chunks = _unpacked(feed, most)
         try:
-            # Reading and summing here, writing and hashing beside it.
             with ThreadPoolExecutor(1, "twsync write behind") as beside:
-                stats = delta.patch(basis, chunks, partial, max_output=need.size, executor=beside)
+                joining = Joining(basis, partial, beside)
+                stats = delta.patch(basis, chunks, joining, max_output=need.size, copy=joining.copy)
+                joining.end()
         except FormatError:
             # It does not fit the basis, or was spoilt on the way: read to its end, then ask again.
             partial.discard()

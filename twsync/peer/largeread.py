@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -73,12 +74,13 @@ def _status(error: StoreError) -> str:
 
 def _payloads(wanted: WantedFile, source: Source, buffers: Buffers) -> Iterator[Payload]:
     if wanted.mode == "delta":
-        try:
-            chunks = delta.delta(bytes(wanted.signature), source)
-        except FormatError as error:
-            raise ProtocolError(f"a signature that cannot be read: {error}") from None
-        wanted.signature = bytearray()
-        yield from full_frames(chunks, buffers)
+        with ThreadPoolExecutor(2, "twsync search") as beside:
+            try:
+                chunks = delta.delta(bytes(wanted.signature), source, executor=beside)
+            except FormatError as error:
+                raise ProtocolError(f"a signature that cannot be read: {error}") from None
+            wanted.signature = bytearray()
+            yield from full_frames(chunks, buffers)
         return
     source.seek(wanted.offset)
     while count := source.readinto(buffer := buffers.take()):
