@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
 from twisted.internet.selectreactor import SelectReactor
 
 from twsync.errors import SessionError
@@ -210,3 +211,33 @@ def test_both_ways_understand_each_other(monkeypatch):
 def test_pure_core_goes_twisteds_way(monkeypatch):
     monkeypatch.setenv("TWSYNC_DELTA", "pure")
     assert straight._find() is None
+
+
+class Echo(Protocol):
+    """Another protocol: sends back what comes, and remembers it."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.data = bytearray()
+        self.lost = False
+
+    def dataReceived(self, data):
+        self.data += data
+        if self.answers:
+            self.transport.write(bytes(data).upper())
+
+    def connectionLost(self, reason):
+        self.lost = True
+
+
+def test_another_protocol_takes_over_whatever_the_way(pair):
+    caller, callee = Echo(False), Echo(True)
+    pair.server.become(callee)
+    pair.client.hush()
+    pair.client.become(caller)
+    text = b"abcdefgh" * MIB
+    caller.transport.write(text)
+    pair.turn(lambda: len(caller.data) == len(text))
+    assert bytes(callee.data) == text and bytes(caller.data) == text.upper()
+    caller.transport.loseConnection()
+    pair.turn(lambda: caller.lost and callee.lost)
