@@ -16,6 +16,8 @@ from enum import IntEnum
 from mmap import mmap
 from typing import Any, ClassVar, Protocol
 
+from twisted.python.failure import Failure
+
 from twsync.limits import KIB
 
 #: Bytes of each direction's buffer: they stay in a second-level cache.
@@ -112,6 +114,7 @@ class Straight:
     :param descriptor: of the socket; it is duplicated, so that this and the transport can be watched and closed each by itself.
     :param readable: called when there is something to receive.
     :param writable: called when more can be sent.
+    :param broken: called with a reason when the reactor gives it up: `readable` or `writable` failed, or the reactor ends.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class Straight:
         reactor: Descriptors,
         readable: Callable[[], None],
         writable: Callable[[], None],
+        broken: Callable[[Failure], None],
     ) -> None:
         self._ffi, self._lib = functions.ffi, functions.lib
         wire = self._wire = functions.ffi.new("twb_wire *")
@@ -134,6 +138,7 @@ class Straight:
         self._reactor = reactor
         self._readable = readable
         self._writable = writable
+        self._broken = broken
         self._descriptor = os.dup(descriptor)
         wire.socket = self._descriptor
 
@@ -212,6 +217,7 @@ class Straight:
         """Who does the work."""
         return "twsync data connection"
 
-    def connectionLost(self, reason: object) -> None:
-        """The reactor ends, or found the descriptor broken."""
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor gives it up."""
         self.close()
+        self._broken(reason)

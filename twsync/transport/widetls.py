@@ -184,11 +184,15 @@ class WideTls(TLSMemoryBIOProtocol):
             if transport.dataBuffer or transport._tempDataBuffer:
                 return  # the next piece may find it written
             descriptor = transport.getHandle().fileno()
-            self._straight = Straight(openssl, self._tlsConnection, descriptor, reactor, self._readable, self._writable)
+            self._straight = Straight(openssl, self._tlsConnection, descriptor, reactor, self._readable, self._writable, self._broken)
         except (AttributeError, TypeError, OSError):  # another kind of transport, or names that have changed
             return
         transport.pauseProducing()
         self._straight.watch_reading(self._reading)
+
+    def _broken(self, reason: Failure) -> None:
+        """The reactor watches nothing else of this connection: what it says goes to the transport, which may know already."""
+        cast(Any, self.transport).connectionLost(reason)
 
     def _leave(self) -> None:
         if self._straight is not None:
