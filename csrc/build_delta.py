@@ -15,18 +15,19 @@ from pathlib import Path
 from cffi import FFI
 
 KERNELS = ("scan.c", "scan_avx2.c", "scan_avx512.c", "sums_avx512.c")
-SOURCES = ("weaksum.c", "xxh64.c", "blocktable.c", *KERNELS, "signature.c", "search.c", "patch.c")
-HEADERS = ("delta_api.h", "delta.h", "weaksum.h", "xxh64.h", "blocktable.h", "kernel.h")
+SOURCES = ("weaksum.c", "xxh64.c", "blocktable.c", *KERNELS, "signature.c", "search.c", "patch.c", "bulk.c")
+HEADERS = ("delta_api.h", "delta.h", "weaksum.h", "xxh64.h", "blocktable.h", "kernel.h", "bulk_api.h")
 
 
 def builder(folder: str) -> FFI:
     """The cffi builder, with the C sources taken from `folder`: relative for setuptools, absolute to build elsewhere."""
     ffi = FFI()
     here = Path(__file__).resolve().parent if "__file__" in globals() else Path(folder)
-    ffi.cdef((here / "delta_api.h").read_text(encoding="utf-8"))
+    for header in ("delta_api.h", "bulk_api.h"):
+        ffi.cdef((here / header).read_text(encoding="utf-8"))
     ffi.set_source(
         "twsync.delta._core",
-        '#include "delta.h"',
+        '#include "delta.h"\n#include "bulk_api.h"\n',
         sources=[f"{folder}/{name}" for name in SOURCES],
         include_dirs=[folder],
         depends=[f"{folder}/{name}" for name in (*HEADERS, "build_delta.py")],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import itertools
 import os
 import traceback
 
@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from twsync.errors import ProtocolError, StoreError
-from twsync.limits import MAX_BULK
+from twsync.limits import MAX_BULK, MAX_LITERAL
 from twsync.peer.basis import Basis
+from twsync.peer.largeread import LONG_LITERAL, full_frames
 from twsync.peer.pace import Pace, unpack
 from twsync.peer.streams import Draw, Feed
 from twsync.peerwire.frames import FrameType
+from twsync.transport.buffers import Buffers
 
 
 def finished(world, deferred):
@@ -176,11 +178,26 @@ def test_compressed_garbage_is_refused(data):
 # --- the basis ----------------------------------------------------------------------------------------------------------------------------
 
 
+class Memory:
+    """A part that gives less at once than it could."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def readinto_at(self, buffer, place):
+        data = self.content[place : place + min(len(buffer), 7)]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self):
+        self.content = b""
+
+
 @given(st.lists(st.binary(max_size=20), max_size=4), st.lists(st.tuples(st.integers(0, 80), st.integers(1, 30)), max_size=6))
 @settings(max_examples=100, deadline=None)
 def test_basis_reads_like_the_parts_in_a_row(parts, reads):
     whole = b"".join(parts)
-    basis = Basis([(io.BytesIO(part), len(part)) for part in parts])
+    basis = Basis([(Memory(part), len(part)) for part in parts])
     assert basis.size == len(whole)
     for offset, size in reads:
         basis.seek(offset)
@@ -188,4 +205,38 @@ def test_basis_reads_like_the_parts_in_a_row(parts, reads):
         while len(found) < size and (data := basis.read(size - len(found))):
             found += data
         assert found == whole[offset : offset + size]
+        basis.seek(offset)
+        buffer = memoryview(bytearray(size))
+        filled = 0
+        while filled < size and (count := basis.readinto(buffer[filled:])):
+            filled += count
+        assert bytes(buffer[:filled]) == found
     assert basis.seek(0, os.SEEK_END) == len(whole)
+
+
+# --- what a delta travels in --------------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.one_of(st.integers(1, 100), st.sampled_from([LONG_LITERAL - 1, LONG_LITERAL, MAX_LITERAL, 2 * MAX_LITERAL])), max_size=20)
+)
+@settings(max_examples=40, deadline=None)
+def test_long_literals_fill_frames_and_nothing_else_waits(sizes):
+    chunks = [bytes([number]) * size for number, size in enumerate(sizes)]
+    taken = []
+
+    def coming():
+        for number, chunk in enumerate(chunks):
+            taken.append(number)
+            yield chunk
+
+    frames = []
+    for payload in full_frames(coming(), Buffers()):
+        frames.append(bytes(payload))
+        behind = sum(len(chunk) for chunk in chunks[: len(taken)]) - sum(map(len, frames))
+        assert behind <= len(chunks[taken[-1]])
+    assert b"".join(frames) == b"".join(chunks)
+    assert all(0 < len(frame) <= MAX_BULK for frame in frames)
+    # Two neighbours that both hold long pieces would not have fitted one frame.
+    for one, two in itertools.pairwise(frames):
+        assert min(len(one), len(two)) < LONG_LITERAL or len(one) + 2 * MAX_LITERAL > MAX_BULK

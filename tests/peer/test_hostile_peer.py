@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from twsync.delta.format import SIGNATURE_HEADER
 from twsync.limits import MIB
-from twsync.peer import exchange
+from twsync.peer import commit
 from twsync.peer.dialogue import Dialogue
 from twsync.peerwire import messages as m
 from twsync.peerwire import rows
@@ -258,7 +258,7 @@ def test_rows_are_bounded_by_their_bytes_too(world, puppet, monkeypatch):
 
 
 def test_skipped_keys_are_bounded_by_their_bytes_too(world, puppet, monkeypatch):
-    monkeypatch.setattr(exchange, "MAX_SKIPPED_BYTES_PER_SESSION", 100_000)
+    monkeypatch.setattr(commit, "MAX_SKIPPED_BYTES_PER_SESSION", 100_000)
     victim = world.host("victim")
     peer = puppet(victim)
     peer.items()

@@ -15,16 +15,31 @@ def largest_basis(size: int) -> int:
 
 
 class Part(Protocol):
-    """A binary file for reading."""
+    """A binary file for reading at any place, by several threads."""
 
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes."""
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Move."""
+    def readinto_at(self, buffer: memoryview, place: int, /) -> int:
+        """Fill some or all of a buffer with the bytes at a place; 0 only at the end."""
 
     def close(self) -> None:
         """Close."""
+
+
+class Received:
+    """A part that was received before.
+
+    :param descriptor: of the file; closed by `close`.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def readinto_at(self, buffer: memoryview, place: int, /) -> int:
+        """See `Part`."""
+        return os.preadv(self._descriptor, [buffer], place)
+
+    def close(self) -> None:
+        """Close."""
+        os.close(self._descriptor)
 
 
 class Basis:
@@ -38,19 +53,29 @@ class Basis:
         self._at = 0
         self.size = sum(size for _part, size in self._parts)
 
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes from the current place; fewer where one part ends."""
+    def readinto_at(self, buffer: memoryview, place: int, /) -> int:
+        """Fill a buffer with the bytes at a place, as far as one part goes; 0 at the end. For any thread."""
         start = 0
         for part, length in self._parts:
-            within = self._at - start
+            within = place - start
             if within < length:
-                left = length - within
-                part.seek(within)
-                data = part.read(left if size < 0 else min(size, left))
-                self._at += len(data)
-                return data
+                return part.readinto_at(buffer[: length - within], within)
             start += length
-        return b""
+        return 0
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer from the current place, as far as one part goes; 0 at the end."""
+        count = self.readinto_at(buffer, self._at)
+        self._at += count
+        return count
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes from the current place; fewer where one part ends."""
+        left = max(0, self.size - self._at)
+        buffer = bytearray(left if size < 0 else min(size, left))
+        with memoryview(buffer) as view:
+            count = self.readinto(view)
+        return bytes(buffer[:count])
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place."""

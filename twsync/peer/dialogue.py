@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twsync.errors import ProtocolError, SessionError, TwsyncError
 from twsync.limits import MAX_HEARD, MAX_HEARD_BYTES
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Frame, FrameType
+from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.peerwire.session import Conversation
 
 _BULK_WORDS = {FrameType.DATA: "data", FrameType.DATA_ZSTD: "data", FrameType.SIGNATURE: "signature"}
@@ -42,7 +42,7 @@ class Channel(Protocol):
     def send(self, message: messages.AnyMessage) -> None:
         """Send a control message."""
 
-    def send_bulk(self, kind: FrameType, transfer: int, payload: bytes) -> None:
+    def send_bulk(self, kind: FrameType, transfer: int, payload: Payload) -> None:
         """Send a bulk frame."""
 
     def drained(self) -> Deferred[None]:
@@ -117,8 +117,8 @@ class Dialogue:
         self._order.own.says(_word(message))
         self._channel.send(message)
 
-    def say_bulk(self, kind: FrameType, transfer: int, payload: bytes) -> None:
-        """Send a bulk frame; await :meth:`drained` before more."""
+    def say_bulk(self, kind: FrameType, transfer: int, payload: Payload) -> None:
+        """Send a bulk frame; await :meth:`drained` before more, and before its memory is used for something else."""
         if self.error is not None:
             raise self.error
         self._order.own.says(_BULK_WORDS[kind])

@@ -6,20 +6,21 @@ that file as its basis, and behind what was received of the new one: so a broken
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from twsync import delta
 from twsync.delta.tuning import LARGEST_FILE
 from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
 from twsync.limits import SMALL_FILE
-from twsync.peer.basis import Basis, Part, largest_basis
+from twsync.peer.basis import Basis, Part, Received, largest_basis
+from twsync.peer.joining import Joining
 from twsync.peer.needs import Need
 from twsync.peer.pace import unpack
 from twsync.peer.streams import Feed
-from twsync.peerwire.frames import FrameType
+from twsync.peerwire.frames import Frame, Payload
 from twsync.store.paths import Gate
 from twsync.store.source import open_source
 from twsync.store.staging import Partial, Staged, Staging
@@ -28,7 +29,7 @@ from twsync.store.staging import Partial, Staged, Staging
 _DELTA_OVERHEAD = 64 * 1024
 
 #: Data frames as they came.
-Chunks: TypeAlias = Feed[tuple[FrameType, bytes]]
+Chunks: TypeAlias = Feed[Frame]
 
 
 class NotComingError(TwsyncError):
@@ -90,7 +91,7 @@ def _older(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Basis 
     parts: list[tuple[Part, int]] = [(source, source.size)]
     received = staging.open_basis(need.content)
     if received is not None:
-        before = cast(Part, io.FileIO(received, "rb"))
+        before = Received(received)
         kept.append(before)
         parts.insert(0, (before, staging.find_partial(need.content)))
     basis = Basis(parts)
@@ -100,7 +101,8 @@ def _older(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Basis 
 def signature(basis: Basis, seed: int) -> Iterator[bytes]:
     """The signature stream of a basis."""
     basis.seek(0)
-    yield from delta.signature_chunks(basis, delta.block_length_for(basis.size), seed)
+    with ThreadPoolExecutor(2, "twsync signature") as beside:
+        yield from delta.signature_chunks(basis, delta.block_length_for(basis.size), seed, executor=beside)
 
 
 def take_in(need: Need, opening: Opening, feed: Chunks) -> tuple[Staged | None, int, int]:
@@ -122,7 +124,10 @@ def take_in(need: Need, opening: Opening, feed: Chunks) -> tuple[Staged | None, 
         most = need.size + need.size // 8 + _DELTA_OVERHEAD
         chunks = _unpacked(feed, most)
         try:
-            stats = delta.patch(basis, chunks, partial, max_output=need.size)
+            with ThreadPoolExecutor(1, "twsync write behind") as beside:
+                joining = Joining(basis, partial, beside)
+                stats = delta.patch(basis, chunks, joining, max_output=need.size, copy=joining.copy)
+                joining.end()
         except FormatError:
             # It does not fit the basis, or was spoilt on the way: read to its end, then ask again.
             partial.discard()
@@ -138,12 +143,13 @@ def take_in(need: Need, opening: Opening, feed: Chunks) -> tuple[Staged | None, 
         raise
 
 
-def _unpacked(feed: Chunks, most: int) -> Iterator[bytes]:
-    """The content of data frames, no more than `most` bytes of it."""
+def _unpacked(feed: Chunks, most: int) -> Iterator[Payload]:
+    """The content of data frames, no more than `most` bytes of it; each piece is good until the next is asked for."""
     total = 0
-    for kind, payload in feed:
-        data = unpack(kind, payload)
+    for frame in feed:
+        data = unpack(frame.kind, frame.payload)
         total += len(data)
         if total > most:
             raise ProtocolError("a file that is longer than it says")
         yield data
+        frame.release()

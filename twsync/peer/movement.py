@@ -105,6 +105,10 @@ class Movement:
         self._placer.add(sorted(self._last, key=lambda change: change.item.live))
         await self._placer.flush()
 
+    def close(self) -> None:
+        """The session is over."""
+        self.supplier.close()
+
     @property
     def literal_bytes(self) -> int:
         """Bytes of content received."""

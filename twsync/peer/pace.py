@@ -8,7 +8,7 @@ import zstandard
 
 from twsync.errors import ProtocolError
 from twsync.limits import COMPRESSIBLE, FAST_WIRE, KIB, MAX_BULK, ZSTD_LEVEL
-from twsync.peerwire.frames import FrameType
+from twsync.peerwire.frames import FrameType, Payload
 
 #: Bytes of a chunk that are tried before the whole is compressed.
 SAMPLE = 64 * KIB
@@ -56,7 +56,7 @@ class Pace:
                 self._slow = False
             self._bytes, self._waited, self._began = 0, 0.0, now
 
-    def pack(self, data: bytes) -> tuple[FrameType, bytes]:
+    def pack(self, data: Payload) -> tuple[FrameType, Payload]:
         """A chunk as it should travel. In a worker's thread."""
         if not self._slow or len(data) < 512:
             return FrameType.DATA, data
@@ -71,7 +71,7 @@ class Pace:
         return FrameType.DATA_ZSTD, packed
 
 
-def unpack(kind: FrameType, payload: bytes) -> bytes:
+def unpack(kind: FrameType, payload: Payload) -> Payload:
     """The content of a data frame; what it expands to is known before it is expanded. In a worker's thread.
 
     :raises ProtocolError: it is no zstd frame, or one that does not say or is not as large as it may be.

@@ -1,6 +1,6 @@
 """The end of the transfers that lacks content: asks for it, and puts what comes into staging, proved.
 
-Small files are asked for in bundles, large ones one by one, whole or as a delta. How much is asked for at once, and how much that came
+Small files are asked for in bundles, large ones one by one (`largereceive`). How much is asked for at once, and how much that came
 waits for the disk, is bounded; the connection is not read while too much waits. Content that is on this host already is copied, not
 asked for.
 """
@@ -16,30 +16,27 @@ from twisted.internet.defer import Deferred
 
 from twsync.errors import ProtocolError, TwsyncError
 from twsync.limits import (
-    FRAME_COST,
     LOCAL_LOOKUPS,
     MAX_BUNDLE_BYTES,
     MAX_BUNDLE_BYTES_UNDER_WAY,
     MAX_BUNDLE_FILES,
-    MAX_LARGE_UNDER_WAY,
-    MAX_RECEIVE_QUEUE,
     MAX_REQUESTS_UNDER_WAY,
     MESSAGE_BYTES,
     SMALL_FILE,
 )
-from twsync.peer.basis import Basis
+from twsync.peer.backlog import Backlog
 from twsync.peer.dialogue import Dialogue
-from twsync.peer.largefile import Chunks, NotComingError, Opening, open_large, signature, take_in
+from twsync.peer.largereceive import Answer, LargeFiles
 from twsync.peer.needs import Need
-from twsync.peer.smallfiles import find_here, for_all, stage_bundle
-from twsync.peer.streams import Draw, Feed, Workshop
+from twsync.peer.smallfiles import find_here, stage_bundle
+from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Frame, FrameType
+from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.store.changes import Change
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
-from twsync.store.staging import Partial, Staged, Staging
+from twsync.store.staging import Staged, Staging
 
 #: Times a content is asked for: once, and once more whole.
 _TRIES = 2
@@ -52,17 +49,6 @@ class _Bundle:
     needs: list[Need]
     size: int
     header: messages.Bundle | None = None
-
-
-@dataclass(slots=True)
-class _Large:
-    """A large file under way."""
-
-    need: Need
-    partial: Partial
-    feed: Chunks
-    begun: bool = False
-    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -102,21 +88,20 @@ class Getter:
         self._gate = gate
         self._journal = journal
         self._staging = staging
-        self._seed = seed
         self._got = got
         self._missed = missed
         self._small: deque[Need] = deque()
         self._big: deque[Need] = deque()
         self._bundles: dict[int, _Bundle] = {}
         self._gathered: _Bundle | None = None
-        self._large: dict[int, _Large] = {}
-        self._large_slots = 0
+        self._backlog = Backlog(dialogue, workshop)
+        self._large = LargeFiles(
+            dialogue, tasks, workshop, gate, staging, self._backlog, seed=seed, number=self._number, done=self._large_done
+        )
         self._bundle_bytes = 0
         self._requests = 0
         self._numbers = 0
         self._unresolved = 0
-        self._queued = 0
-        self._reading = True
         self._resolved: Deferred[None] | None = None
         #: What came so far.
         self.received = Received()
@@ -126,7 +111,7 @@ class Getter:
     @property
     def progress_bytes(self) -> int:
         """Bytes of content that are here, those of files under way included."""
-        return self.received.bytes + sum(large.partial.size for large in self._large.values())
+        return self.received.bytes + self._large.progress_bytes
 
     # --- the order of things -----------------------------------------------------------------------------------------------------------
 
@@ -159,9 +144,8 @@ class Getter:
 
     def _ask(self) -> None:
         """Ask for as much as may be under way."""
-        while self._big and self._large_slots < MAX_LARGE_UNDER_WAY and self._dialogue.error is None:
-            self._large_slots += 1
-            self._tasks.start(self._get_large(self._big.popleft()))
+        while self._big and self._large.room and self._dialogue.error is None:
+            self._large.get(self._big.popleft())
         bundles = []
         while (self._small or self._gathered) and self._dialogue.error is None:
             bundle = self._next_bundle()
@@ -252,67 +236,27 @@ class Getter:
         if isinstance(message, messages.Bundle):
             self._bundle_begins(message)
         elif isinstance(message, messages.File):
-            large = self._under_way(message.transfer)
-            if large.begun:
-                raise ProtocolError("a file that begins twice")
-            large.begun = True
-            if message.status != "ok":
-                self._end(message.transfer, large, NotComingError("", message.status))
-            elif message.size != large.need.size:
-                raise ProtocolError("a file of another size than its row")
+            self._large.begins(message)
         elif isinstance(message, messages.FileEnd):
-            large = self._under_way(message.transfer)
-            if not large.begun:
-                raise ProtocolError("the end of a file that did not begin")
-            self._end(message.transfer, large, None if message.status == "ok" else NotComingError("", message.status))
+            self._large.ends(message)
 
     def bulk_received(self, frame: Frame) -> None:
         """Content."""
-        size = len(frame.payload)
         bundle = self._bundles.get(frame.transfer)
-        if bundle is not None:
-            if bundle.header is None:
-                raise ProtocolError("content before the bundle begins")
-            self._queue(size)
-            self._tasks.start(self._keep_bundle(frame.transfer, bundle, frame.kind, frame.payload))
+        if bundle is None:
+            self._large.bulk_received(frame)
             return
-        large = self._under_way(frame.transfer)
-        if not large.begun:
-            raise ProtocolError("content before the file begins")
-        self._queue(size + FRAME_COST)
-        large.feed.put((frame.kind, frame.payload), size + FRAME_COST)
+        if bundle.header is None:
+            raise ProtocolError("content before the bundle begins")
+        self._backlog.add(len(frame.payload))
+        self._tasks.start(self._keep_bundle(frame.transfer, bundle, frame.kind, frame.payload))
 
     def stopped(self, error: TwsyncError) -> None:
         """The dialogue is over: threads that wait for content must not wait any longer."""
-        for large in self._large.values():
-            large.feed.end(error)
+        self._large.stopped(error)
         resolved, self._resolved = self._resolved, None
         if resolved is not None:
             resolved.errback(error)
-
-    def _under_way(self, transfer: int) -> _Large:
-        large = self._large.get(transfer)
-        if large is None or large.ended:
-            raise ProtocolError("an answer to what was not asked")
-        return large
-
-    def _end(self, transfer: int, large: _Large, error: TwsyncError | None) -> None:
-        large.ended = True
-        large.feed.end(error)
-
-    # --- what waits for the disk ---------------------------------------------------------------------------------------------------------
-
-    def _queue(self, size: int) -> None:
-        self._queued += size
-        if self._queued > MAX_RECEIVE_QUEUE and self._reading:
-            self._reading = False
-            self._dialogue.hold("disk")
-
-    def _taken(self, size: int) -> None:
-        self._queued -= size
-        if self._queued <= MAX_RECEIVE_QUEUE // 2 and not self._reading:
-            self._reading = True
-            self._dialogue.release("disk")
 
     # --- bundles -----------------------------------------------------------------------------------------------------------------------
 
@@ -329,7 +273,7 @@ class Getter:
         if not any(size for _status, size in message.files):
             self._tasks.start(self._keep_bundle(message.transfer, bundle, FrameType.DATA, b""))
 
-    async def _keep_bundle(self, transfer: int, bundle: _Bundle, kind: FrameType, payload: bytes) -> None:
+    async def _keep_bundle(self, transfer: int, bundle: _Bundle, kind: FrameType, payload: Payload) -> None:
         # A second frame of the same transfer finds none.
         del self._bundles[transfer]
         header = cast(messages.Bundle, bundle.header)
@@ -337,7 +281,7 @@ class Getter:
             results = await self._workshop.write(stage_bundle, bundle.needs, header.files, kind, payload, self._staging)
         finally:
             if payload:
-                self._taken(len(payload))
+                self._backlog.taken(len(payload))
         self._dialogue.check()
         self._bundle_bytes -= bundle.size
         self._requests -= len(bundle.needs)
@@ -355,52 +299,13 @@ class Getter:
 
     # --- large files -------------------------------------------------------------------------------------------------------------------
 
-    async def _get_large(self, need: Need) -> None:
-        opening = await self._workshop.stream(open_large, need, self._gate, self._staging)
-        status, staged = "ok", opening.staged
-        try:
-            if staged is None:
-                staged = await self._transfer(need, opening)
-            else:
-                self.received.matched_bytes += need.size
-            result = None if staged is None else await self._workshop.stream(for_all, need, staged, self._staging)
-        except NotComingError as answer:
-            status, result = answer.code, None
-        finally:
-            self._large_slots -= 1
-            opening.close()
-        self._dialogue.check()
-        if status != "ok":
-            self._not_come(need, status)
-        elif result is None:
-            self._wrong(need)
+    def _large_done(self, answer: Answer) -> None:
+        self.received.literal_bytes += answer.literal_bytes
+        self.received.matched_bytes += answer.matched_bytes
+        if answer.status != "ok":
+            self._not_come(answer.need, answer.status)
+        elif answer.staged is None:
+            self._wrong(answer.need)
         else:
-            self._resolve([(need, result)])
+            self._resolve([(answer.need, answer.staged)])
         self._ask()
-
-    async def _transfer(self, need: Need, opening: Opening) -> Staged | None:
-        transfer = self._number()
-        mode = "whole" if opening.basis is None else "delta"
-        feed: Chunks = Feed(lambda size: self._workshop.back(self._taken, size))
-        self._large[transfer] = _Large(need, opening.partial, feed)
-        try:
-            self._dialogue.say(messages.Want(files=((transfer, need.key, need.content, mode, opening.offset),)))
-            if opening.basis is not None:
-                await self._send_signature(transfer, opening.basis)
-            staged, literal, matched = await self._workshop.stream(take_in, need, opening, feed)
-            self.received.literal_bytes += literal
-            self.received.matched_bytes += matched
-            return staged
-        finally:
-            del self._large[transfer]
-
-    async def _send_signature(self, transfer: int, basis: Basis) -> None:
-        draw: Draw[bytes] = Draw(self._workshop, signature(basis, self._seed()))
-        try:
-            while (chunk := await draw.next()) is not None:
-                self._dialogue.say_bulk(FrameType.SIGNATURE, transfer, chunk)
-                await self._dialogue.drained()
-        finally:
-            draw.stop()
-            await draw.finished
-        self._dialogue.say_bulk(FrameType.SIGNATURE, transfer, b"")

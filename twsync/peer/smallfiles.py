@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twsync.errors import ProtocolError
 from twsync.peer.needs import Need
 from twsync.peer.pace import unpack
-from twsync.peerwire.frames import FrameType
+from twsync.peerwire.frames import FrameType, Payload
 from twsync.store.journal import CollectionJournal
 from twsync.store.localcopy import copy_content
 from twsync.store.paths import Gate
@@ -37,7 +37,7 @@ def for_all(need: Need, staged: Staged, staging: Staging) -> list[Staged]:
 
 
 def stage_bundle(
-    needs: Sequence[Need], files: Sequence[tuple[str, int]], kind: FrameType, payload: bytes, staging: Staging
+    needs: Sequence[Need], files: Sequence[tuple[str, int]], kind: FrameType, payload: Payload, staging: Staging
 ) -> list[list[Staged] | None]:
     """Stage the files of a bundle; None for those that do not come or are not what was asked for.
 
@@ -57,7 +57,7 @@ def stage_bundle(
     return results
 
 
-def _stage(need: Need, data: bytes, staging: Staging) -> list[Staged] | None:
+def _stage(need: Need, data: Payload, staging: Staging) -> list[Staged] | None:
     staged = []
     for change in need.changes:
         one = staging.put(need.content, data, mode=change.item.mode, mtime_ns=change.item.mtime_ns)

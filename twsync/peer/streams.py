@@ -138,6 +138,7 @@ class Draw(Generic[T]):
         self._room = threading.Semaphore(ahead)
         self._stopped = False
         self._ready: deque[T] = deque()
+        self._told = False
         self._over = False
         self._error: BaseException | None = None
         self._waiting: Deferred[None] | None = None
@@ -170,15 +171,19 @@ class Draw(Generic[T]):
                 self._room.acquire()
                 if self._stopped:
                     return
-                self._workshop.back(self._came, element)
+                self._ready.append(element)
+                if not self._told:
+                    # Once for all elements until the reactor comes to it.
+                    self._told = True
+                    self._workshop.back(self._came)
         finally:
             close = getattr(source, "close", None)
             if close is not None:
                 close()
 
-    def _came(self, element: T) -> None:
+    def _came(self) -> None:
+        self._told = False
         if not self._stopped:
-            self._ready.append(element)
             self._wake()
 
     def _end(self, _none: None) -> None:

@@ -8,40 +8,33 @@ the wire takes what was read before.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from twsync import delta
-from twsync.delta.format import SIGNATURE_HEADER, SIGNATURE_TRAILER
-from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
+from twsync.errors import ProtocolError, StoreError, TwsyncError
 from twsync.limits import (
-    MAX_BULK,
     MAX_BUNDLE_BYTES,
     MAX_BUNDLE_BYTES_UNDER_WAY,
     MAX_LARGE_UNDER_WAY,
     MAX_REQUESTS_UNDER_WAY,
     MAX_SIGNATURE,
-    MIN_GIVEN_BLOCK_LENGTH,
     SMALL_FILE,
 )
-from twsync.peer.basis import largest_basis
 from twsync.peer.dialogue import Dialogue
+from twsync.peer.largeread import NO_CONTENT, Chunk, WantedFile, check_signature, read_large
 from twsync.peer.pace import Pace
 from twsync.peer.streams import Draw, Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Frame, FrameType
+from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.reconcile.model import Item, Kind
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
-from twsync.store.source import open_source, read_small
-
-#: Statuses of an answer that are no content.
-_NO_CONTENT = frozenset({"changed", "unreadable"})
-_Chunk = tuple[FrameType, bytes] | str
+from twsync.store.source import read_small
+from twsync.transport.buffers import Buffers
 
 
 @dataclass(slots=True)
@@ -49,16 +42,6 @@ class _Bundle:
     transfer: int
     entries: tuple[tuple[bytes, bytes], ...]
     size: int
-
-
-@dataclass(slots=True)
-class _Large:
-    transfer: int
-    item: Item
-    mode: str
-    offset: int
-    signature: bytearray = field(default_factory=bytearray)
-    started: bool = False
 
 
 class Supplier:
@@ -88,8 +71,9 @@ class Supplier:
         self._under_way: set[int] = set()
         self._bundle_bytes = 0
         self._requests = 0
-        self._large: dict[int, _Large] = {}
-        self._draws: set[Draw[_Chunk]] = set()
+        self._large: dict[int, WantedFile] = {}
+        self._draws: set[Draw[Chunk]] = set()
+        self._buffers = Buffers()
         self._tasks = tasks
         #: Keys whose content was not what was offered any more, since the last `take_changed`.
         self._changed: set[bytes] = set()
@@ -102,6 +86,10 @@ class Supplier:
         """Keys that need another round, and forget them."""
         changed, self._changed = self._changed, set()
         return changed
+
+    def close(self) -> None:
+        """The session is over: free memory."""
+        self._buffers.close()
 
     @property
     def busy(self) -> bool:
@@ -135,7 +123,7 @@ class Supplier:
                 raise ProtocolError("a file from behind its end")
             if len(self._large) >= MAX_LARGE_UNDER_WAY:
                 raise ProtocolError("too many large files asked for at once")
-            large = self._large[transfer] = _Large(transfer, item, mode, offset)
+            large = self._large[transfer] = WantedFile(transfer, item, mode, offset)
             if mode == "whole":
                 self._start(large)
         if self._bundles and not self._answering:
@@ -152,7 +140,7 @@ class Supplier:
             if len(large.signature) > MAX_SIGNATURE:
                 raise ProtocolError("a signature that is too large")
         else:
-            _check_signature(large.signature, large.item.size)
+            check_signature(large.signature, large.item.size)
             self._start(large)
 
     def stopped(self, error: TwsyncError) -> None:
@@ -201,13 +189,13 @@ class Supplier:
                 with suppress(Exception):  # nobody leaves while a thread still reads
                     await reading[1]
 
-    def _read_ahead(self) -> tuple[_Bundle, Deferred[tuple[tuple[tuple[str, int], ...], FrameType, bytes, int]]] | None:
+    def _read_ahead(self) -> tuple[_Bundle, Deferred[tuple[tuple[tuple[str, int], ...], FrameType, Payload, int]]] | None:
         if not self._bundles:
             return None
         bundle = self._bundles.popleft()
         return bundle, self._workshop.read(self._read_bundle, bundle)
 
-    def _read_bundle(self, bundle: _Bundle) -> tuple[tuple[tuple[str, int], ...], FrameType, bytes, int]:
+    def _read_bundle(self, bundle: _Bundle) -> tuple[tuple[tuple[str, int], ...], FrameType, Payload, int]:
         """Read all files of a bundle. In a reader's thread."""
         rows = self._journal.get_many(key for key, _content in bundle.entries)
         files: list[tuple[str, int]] = []
@@ -220,7 +208,7 @@ class Supplier:
             try:
                 data = read_small(self._gate, row)
             except StoreError as error:
-                if error.code not in _NO_CONTENT:
+                if error.code not in NO_CONTENT:
                     raise
                 files.append((error.code, 0))
                 continue
@@ -232,12 +220,12 @@ class Supplier:
 
     # --- large files -------------------------------------------------------------------------------------------------------------------
 
-    def _start(self, large: _Large) -> None:
+    def _start(self, large: WantedFile) -> None:
         large.started = True
         self._tasks.start(self._answer_large(large))
 
-    async def _answer_large(self, large: _Large) -> None:
-        draw: Draw[_Chunk] = Draw(self._workshop, self._read_large(large))
+    async def _answer_large(self, large: WantedFile) -> None:
+        draw: Draw[Chunk] = Draw(self._workshop, read_large(large, self._gate, self._journal, self._pace, self._buffers))
         self._draws.add(draw)
         try:
             status = await self._next(draw)
@@ -257,70 +245,23 @@ class Supplier:
             await draw.finished
             self._draws.discard(draw)
 
-    def _answered(self, large: _Large, status: str) -> None:
+    def _answered(self, large: WantedFile, status: str) -> None:
         if status == "changed":
             self._changed.add(large.item.key)
         del self._large[large.transfer]
         self._under_way.discard(large.transfer)
 
-    async def _next(self, draw: Draw[_Chunk]) -> _Chunk:
+    async def _next(self, draw: Draw[Chunk]) -> Chunk:
         element = await draw.next()
         # It only ends before its last status when it was stopped.
         self._dialogue.check()
         assert element is not None
         return element
 
-    def _read_large(self, large: _Large) -> Iterator[_Chunk]:
-        """A status; after `ok` the chunks and another status. In a streamer's thread."""
-        row = self._journal.get(large.item.key)
-        if row is None or row.item.kind is not Kind.FILE or row.item.content != large.item.content:
-            yield "changed"
-            return
-        try:
-            source = open_source(self._gate, row)
-        except StoreError as error:
-            if error.code not in _NO_CONTENT:
-                raise
-            yield error.code
-            return
-        with source:
-            yield "ok"
-            try:
-                if large.mode == "delta":
-                    try:
-                        chunks = delta.delta(bytes(large.signature), source)
-                    except FormatError as error:
-                        raise ProtocolError(f"a signature that cannot be read: {error}") from None
-                    large.signature = bytearray()
-                    for chunk in chunks:
-                        yield self._pace.pack(chunk)
-                else:
-                    source.seek(large.offset)
-                    while data := source.read(MAX_BULK):
-                        yield self._pace.pack(data)
-                yield "ok" if source.unchanged() else "changed"
-            except StoreError as error:
-                if error.code not in _NO_CONTENT:
-                    raise
-                yield error.code
-
-    async def _send(self, kind: FrameType, transfer: int, payload: bytes) -> None:
+    async def _send(self, kind: FrameType, transfer: int, payload: Payload) -> None:
         self._dialogue.say_bulk(kind, transfer, payload)
         self.content_bytes += len(payload)
         before = self._pace.now()
         await self._dialogue.drained()
+        self._buffers.give(payload)
         self._pace.sent(len(payload), self._pace.now() - before)
-
-
-def _check_signature(signature: bytearray, size: int) -> None:
-    """Refuse a signature whose search would take unduly long; all else about it is checked by who reads it.
-
-    :param size: of the file that is to be described by it.
-    :raises ProtocolError: its blocks are too short, or its file is far larger than this one.
-    """
-    if len(signature) < SIGNATURE_HEADER.size + SIGNATURE_TRAILER.size:
-        return
-    _magic, block_length, _strong_length, _seed = SIGNATURE_HEADER.unpack_from(signature)
-    _marker, length, _blocks, _checksum = SIGNATURE_TRAILER.unpack_from(signature, len(signature) - SIGNATURE_TRAILER.size)
-    if block_length < MIN_GIVEN_BLOCK_LENGTH or length > largest_basis(size):
-        raise ProtocolError("a signature that nobody needs")

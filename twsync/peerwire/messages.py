@@ -256,7 +256,7 @@ def encode(message: AnyMessage) -> bytes:
     return payload
 
 
-def decode(payload: bytes) -> AnyMessage:
+def decode(payload: bytes | memoryview) -> AnyMessage:
     """The message in the payload of a CONTROL frame.
 
     :raises ProtocolError: it is none, or not a possible one.

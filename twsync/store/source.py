@@ -46,6 +46,16 @@ class Source:
         except OSError as error:
             raise _unreadable(self._key) from error
 
+    def readinto_at(self, buffer: memoryview, place: int, /) -> int:
+        """Fill a buffer with the bytes at a place as far as one read does; 0 at the end. For any thread; moves nothing.
+
+        :raises StoreError: `unreadable`.
+        """
+        try:
+            return os.preadv(self._file.fileno(), [buffer], place)
+        except OSError as error:
+            raise _unreadable(self._key) from error
+
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move the reading position."""
         return self._file.seek(offset, whence)

@@ -23,7 +23,8 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 from twsync.errors import ProtocolError, SessionError, TwsyncError
 from twsync.limits import IDLE_PING, IDLE_TIMEOUT, KIB, MAX_FRAME
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Decoder, Frame, FrameType, head
+from twsync.peerwire.frames import Decoder, Frame, FrameType, Payload, head
+from twsync.transport.buffers import Buffers
 from twsync.transport.interfaces import Clock, Delayed, StreamTransport
 from twsync.transport.timers import IdleTimer
 from twsync.transport.tls import PinError, peer_fingerprint
@@ -56,7 +57,8 @@ class DataChannel(protocol.Protocol):
 
     def __init__(self, clock: Clock, limit: int = MAX_FRAME) -> None:
         self._clock = clock
-        self._decoder = Decoder(limit)
+        self._buffers = Buffers()
+        self._decoder = Decoder(limit, self._buffers)
         self._receiver: Receiver | None = None
         self._wire: StreamTransport | None = None
         self._gathered: list[bytes] = []
@@ -72,6 +74,8 @@ class DataChannel(protocol.Protocol):
         self._told = False
         self._idle = IdleTimer(clock, IDLE_PING, IDLE_TIMEOUT, self._ask, self._silent)
         self._inner: protocol.Protocol | None = None
+        # For bytes that are no frames.
+        self._aside: memoryview | None = None
         #: Called when the TLS handshake is done and the other side is who it should be.
         self.secured: Callable[[DataChannel], None] | None = None
         #: The other side's hello, on connections that a `Listener` took.
@@ -101,10 +105,10 @@ class DataChannel(protocol.Protocol):
         payload = messages.encode(message)
         self._gather(head(FrameType.CONTROL, len(payload)) + payload)
 
-    def send_bulk(self, kind: FrameType, transfer: int, payload: bytes) -> None:
-        """Send a bulk frame. Wait for :meth:`drained` before the next."""
+    def send_bulk(self, kind: FrameType, transfer: int, payload: Payload) -> None:
+        """Send a bulk frame. Wait for :meth:`drained` before the next, and before the payload's memory is used for something else."""
         if len(payload) < GATHER:
-            self._gather(head(kind, len(payload), transfer) + payload)
+            self._gather(b"".join((head(kind, len(payload), transfer), payload)))
             return
         self._gathered.append(head(kind, len(payload), transfer))
         self._flush()
@@ -139,7 +143,7 @@ class DataChannel(protocol.Protocol):
         if gathered:
             self._write(b"".join(gathered))
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: Payload) -> None:
         if self._wire is not None and self._ended is None:
             self.frame_bytes_sent += len(data)
             self._wire.write(data)
@@ -232,24 +236,36 @@ class DataChannel(protocol.Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """One piece of the stream."""
-        self.pieces_received([data])
+        view = memoryview(data)
+        while view and self._ended is None:
+            room = self.room()
+            count = min(len(room), len(view))
+            room[:count] = view[:count]
+            view = view[count:]
+            self.took(count)
 
-    def pieces_received(self, pieces: list[bytes]) -> None:
-        """Cut into frames and hand them on."""
+    def room(self) -> memoryview:
+        """Where the next bytes of the stream belong. What comes after the end is not looked at."""
+        if self._ended is None and self._inner is None:
+            return self._decoder.room()
+        if self._aside is None:
+            self._aside = memoryview(bytearray(GATHER))
+        return self._aside
+
+    def took(self, count: int) -> None:
+        """So many bytes more are there: hand on the frame that they complete."""
         if self._ended is not None:
             return
         if self._inner is not None:
-            self._inner.dataReceived(b"".join(pieces))
+            assert self._aside is not None
+            self._inner.dataReceived(bytes(self._aside[:count]))
             return
         self._idle.heard()
-        feed = self._decoder.feed
+        self.frame_bytes_received += count
         try:
-            for piece in pieces:
-                self.frame_bytes_received += len(piece)
-                for frame in feed(piece):
-                    self._handle(frame)
-                    if self._ended is not None:
-                        return
+            frame = self._decoder.took(count)
+            if frame is not None:
+                self._handle(frame)
         except TwsyncError as error:
             self.close(error)
         except Exception:  # a mistake of ours must end this connection in good order, not hang the session
@@ -297,6 +313,7 @@ class DataChannel(protocol.Protocol):
         if self._close_call is not None and self._close_call.active():
             self._close_call.cancel()
         self._wire = None
+        self._buffers.close()
         if self._inner is not None:
             self._inner.connectionLost(reason)
         self._end(_lost(reason))

@@ -29,7 +29,7 @@ class Clock(Protocol):
 class StreamTransport(Protocol):
     """A connected transport with flow control both ways."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send, or queue."""
 
     def loseConnection(self) -> None:

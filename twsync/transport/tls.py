@@ -70,7 +70,6 @@ TLS13_SUITES = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY
 TLS12_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 # Missing from the OpenSSL bindings of older pyOpenSSL; the values are OpenSSL's ABI.
 _MODE_ENABLE_PARTIAL_WRITE = 1
-_MODE_RELEASE_BUFFERS = 0x10
 _OP_NO_RENEGOTIATION = 0x40000000
 
 
@@ -259,7 +258,6 @@ def _data_context(device: Device) -> SSL.Context:
     relax = getattr(context, "clear_mode", None)
     if relax is not None:  # pyOpenSSL from 25.0: lets one write make many records, see datachannel
         relax(_MODE_ENABLE_PARTIAL_WRITE)
-    context.set_mode(_MODE_RELEASE_BUFFERS)
     return context
 
 

@@ -1,9 +1,9 @@
-"""TLS for bulk: Twisted's memory-BIO transport with wide strokes.
+"""TLS for bulk: Twisted's memory-BIO transport with wide strokes, and without Twisted where the socket can be had.
 
 Twisted hands OpenSSL 16 KiB at a time and the socket 64 KiB, which is right for many small connections and costs half the speed of
-one fast one (measured: 0.6 GB/s against 1.2 GB/s over loopback). The methods changed here do the same with a megabyte at a time,
-and count what goes over the wire. They are not public in Twisted: should a release rename them, its own ones run instead, slower and
-as correct.
+one fast one. What is changed here does the same with a megabyte at a time, and counts what goes over the wire; better still, the C core
+moves the bytes between OpenSSL and the socket (`straight`). The methods are not public in Twisted: should a release rename them, its own
+ones run instead, slower and as correct.
 
 One write can only make many TLS records if the context lets it (`SSL_MODE_ENABLE_PARTIAL_WRITE` off, see `tls`); otherwise the loop
 goes record by record.
@@ -14,12 +14,14 @@ from __future__ import annotations
 from typing import Any, Protocol, cast
 
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
+from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from twsync.limits import MIB
 from twsync.transport.interfaces import Clock, StreamTransport
+from twsync.transport.straight import TURN, Result, Straight, openssl
 from twsync.transport.tls import ClientTls, ServerTls
 
 #: Bytes taken from and given to the socket at once.
@@ -29,20 +31,40 @@ RECORD = 16 * 1024
 RECORD_OVERHEAD = 22
 
 
-class PiecesReceiver(Protocol):
-    """What the wrapped protocol has to be, beside a Twisted protocol."""
+class StreamReceiver(Protocol):
+    """What the wrapped protocol has to be to be given the stream without a copy."""
 
-    def pieces_received(self, pieces: list[bytes]) -> None:
-        """Consecutive pieces of the stream; joining them is left to who knows where the frames end."""
+    def dataReceived(self, data: bytes) -> None:
+        """A piece of the stream, as any Twisted protocol takes it."""
+
+    def room(self) -> memoryview:
+        """Where the next bytes belong; not empty."""
+
+    def took(self, count: int) -> None:
+        """So many bytes are there now."""
 
 
 class WideTls(TLSMemoryBIOProtocol):
-    """The TLS transport of a data connection."""
+    """The TLS transport of a data connection.
 
-    wire_sent = 0
-    "Bytes given to the TCP connection, TLS and all."
-    wire_received = 0
-    "Bytes taken from the TCP connection."
+    It begins as Twisted has it. When the handshake is done and nothing waits to be written it takes the straight way (see `straight`), if
+    there is one for this transport and the wrapped protocol is a `StreamReceiver`.
+    """
+
+    _straight: Straight | None = None
+    _reading = True
+    _given = 0
+    _taken = 0
+
+    @property
+    def wire_sent(self) -> int:
+        """Bytes given to the TCP connection, TLS and all."""
+        return self._given + (self._straight.sent if self._straight is not None else 0)
+
+    @property
+    def wire_received(self) -> int:
+        """Bytes taken from the TCP connection."""
+        return self._taken + (self._straight.received if self._straight is not None else 0)
 
     def makeConnection(self, transport: object) -> None:
         """Widen the TCP transport below, then begin the handshake."""
@@ -54,11 +76,43 @@ class WideTls(TLSMemoryBIOProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Count, and decrypt."""
-        self.wire_received += len(data)
+        self._taken += len(data)
         super().dataReceived(data)  # type: ignore[no-untyped-call]
+        self._straighten()
 
-    def _write(self, data: bytes) -> None:
-        if self._lostTLSConnection or not data:
+    def pauseProducing(self) -> None:
+        """Read no more."""
+        self._reading = False
+        if self._straight is not None:
+            self._straight.watch_reading(False)
+        else:
+            cast(StreamTransport, self.transport).pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        self._reading = True
+        if self._straight is not None:
+            self._straight.watch_reading(True)
+        else:
+            cast(StreamTransport, self.transport).resumeProducing()
+
+    def abortConnection(self) -> None:
+        """Close at once."""
+        super().abortConnection()  # type: ignore[no-untyped-call]
+        self._leave()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """The TCP connection is gone."""
+        self._leave()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    # --- Twisted's way ---------------------------------------------------------------------------------------------------------------
+
+    def _write(self, data: bytes | memoryview) -> None:
+        if self._lostTLSConnection:
+            return
+        if self._straight is not None:
+            self._send(self._straight, data)
             return
         view = memoryview(data)
         while view:
@@ -74,7 +128,10 @@ class WideTls(TLSMemoryBIOProtocol):
         self._flush(len(data) + len(data) // RECORD * RECORD_OVERHEAD + RECORD)
 
     def _flushSendBIO(self) -> None:
-        self._flush(RECORD)
+        if self._straight is None:
+            self._flush(RECORD)
+        elif not self._appSendBuffer:
+            self._send(self._straight, b"")
 
     def _flush(self, expected: int) -> None:
         """Hand encrypted bytes to the TCP transport; a buffer of `expected` bytes is allocated for them, so it should be about right."""
@@ -84,7 +141,7 @@ class WideTls(TLSMemoryBIOProtocol):
                 encrypted = self._tlsConnection.bio_read(expected)
             except WantReadError:
                 return
-            self.wire_sent += len(encrypted)
+            self._given += len(encrypted)
             wire.write(encrypted)
             if len(encrypted) < expected:
                 return
@@ -108,8 +165,84 @@ class WideTls(TLSMemoryBIOProtocol):
         self._flushSendBIO()
 
     def _hand_on(self, pieces: list[bytes]) -> None:
-        if pieces and not self._aborted:
-            cast(PiecesReceiver, self.wrappedProtocol).pieces_received(pieces)
+        for piece in pieces:
+            if not self._aborted:
+                cast(StreamReceiver, self.wrappedProtocol).dataReceived(piece)
+
+    # --- the straight way ------------------------------------------------------------------------------------------------------------
+
+    def _straighten(self) -> None:
+        """Take the straight way from now on, if it can be taken now."""
+        over = self.disconnecting or self._lostTLSConnection or self._aborted
+        if openssl is None or self._straight is not None or not self._handshakeDone or self._appSendBuffer or over:
+            return
+        transport: Any = self.transport
+        reactor: Any = getattr(transport, "reactor", None)
+        if not IReactorFDSet.providedBy(reactor) or not hasattr(self.wrappedProtocol, "room"):
+            return
+        try:
+            if transport.dataBuffer or transport._tempDataBuffer:
+                return  # the next piece may find it written
+            descriptor = transport.getHandle().fileno()
+            self._straight = Straight(openssl, self._tlsConnection, descriptor, reactor, self._readable, self._writable, self._broken)
+        except (AttributeError, TypeError, OSError):  # another kind of transport, or names that have changed
+            return
+        transport.pauseProducing()
+        self._straight.watch_reading(self._reading)
+
+    def _broken(self, reason: Failure) -> None:
+        """The reactor watches nothing else of this connection: what it says goes to the transport, which may know already."""
+        cast(Any, self.transport).connectionLost(reason)
+
+    def _leave(self) -> None:
+        if self._straight is not None:
+            self._straight.close()
+
+    def _send(self, straight: Straight, data: bytes | memoryview) -> None:
+        """Send `data` behind what waits already; what the socket does not take waits in `_appSendBuffer`, where Twisted looks for it."""
+        if straight.closed:
+            return
+        if self._appSendBuffer:
+            self._bufferedWrite(data)  # type: ignore[no-untyped-call]
+            return
+        result, taken = straight.send(data)
+        if result is Result.AGAIN:
+            # Empty, if only encrypted bytes are left: they count as something that waits, too.
+            self._bufferedWrite(memoryview(data)[taken:])  # type: ignore[no-untyped-call]
+            straight.watch_writing(True)
+        elif result is not Result.DONE:
+            # Nobody must take it for sent: it waits for the connection's end, which the transport tells soon.
+            self._bufferedWrite(b"")  # type: ignore[no-untyped-call]
+            cast(StreamTransport, self.transport).abortConnection()
+
+    def _writable(self) -> None:
+        # What waits when TLS is over waits for the end: it is not sent, and nobody must be asked for more.
+        if not self._lostTLSConnection:
+            self._unbufferPendingWrites()  # type: ignore[no-untyped-call]
+        if self._straight is not None and (self._lostTLSConnection or not self._appSendBuffer):
+            self._straight.watch_writing(False)
+
+    def _readable(self) -> None:
+        """Take in what there is, for one turn of the reactor."""
+        straight, receiver = self._straight, cast(StreamReceiver, self.wrappedProtocol)
+        assert straight is not None
+        upto = straight.received + TURN
+        while not (self._aborted or self._lostTLSConnection or straight.closed):
+            result, got = straight.receive(receiver.room(), max(0, upto - straight.received) if self._reading else 0)
+            if got:
+                receiver.took(got)
+            if result is Result.DONE:
+                continue
+            if result is Result.TLS:
+                self._flushReceiveBIO()
+            elif result is Result.EOF:
+                straight.watch_reading(False)
+                cast(StreamTransport, self.transport).loseConnection()
+            elif result is Result.LOST:
+                cast(StreamTransport, self.transport).abortConnection()
+            break
+        if not self._lostTLSConnection:
+            self._flushSendBIO()
 
 
 class WideTlsFactory(TLSMemoryBIOFactory):

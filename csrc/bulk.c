@@ -1,0 +1,113 @@
+/* See bulk_api.h. What is encrypted before the socket takes it is at most one stroke, so a slow socket piles up nothing here. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bulk_api.h"
+
+#ifndef _WIN32
+#include <errno.h>
+#include <sys/socket.h>
+#endif
+
+/* Constants of OpenSSL's ABI. */
+enum { SSL_WANTS_READ = 2, TLS_RECORD = 16384, TLS_RECORD_OVERHEAD = 256 };
+
+#ifdef MSG_NOSIGNAL
+#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
+#else
+#define SEND_FLAGS MSG_DONTWAIT /* CPython ignores SIGPIPE anyway */
+#endif
+
+#ifdef _WIN32
+
+twb_result twb_receive(twb_wire *wire, uint8_t *into, size_t length, size_t allowed, size_t *got) {
+    (void)into, (void)length, (void)allowed;
+    *got = 0;
+    wire->failure = 0;
+    return TWB_LOST;
+}
+
+twb_result twb_send(twb_wire *wire, const uint8_t *data, size_t length, size_t *taken) {
+    (void)data, (void)length;
+    *taken = 0;
+    wire->failure = 0;
+    return TWB_LOST;
+}
+
+#else
+
+static int as_int(size_t n) { return n < INT32_MAX / 2 ? (int)n : INT32_MAX / 2; }
+
+static twb_result failed(twb_wire *wire) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return TWB_AGAIN;
+    wire->failure = errno;
+    return TWB_LOST;
+}
+
+/* One stroke from the socket to OpenSSL: a memory BIO takes all of it. */
+static twb_result take_in(twb_wire *wire, size_t *taken) {
+    ssize_t n;
+    do n = recv(wire->socket, wire->buffer, wire->buffer_length / 2, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) return failed(wire);
+    if (!n) return TWB_EOF;
+    *taken = (size_t)n;
+    wire->received += (uint64_t)n;
+    return wire->openssl->bio_write(wire->incoming, wire->buffer, (int)n) == (int)n ? TWB_DONE : TWB_TLS;
+}
+
+twb_result twb_receive(twb_wire *wire, uint8_t *into, size_t length, size_t allowed, size_t *got) {
+    const twb_openssl *openssl = wire->openssl;
+    size_t taken = 0, stroke;
+    *got = 0;
+    while (*got < length) {
+        openssl->err_clear();
+        int n = openssl->ssl_read(wire->ssl, into + *got, as_int(length - *got));
+        if (n > 0) {
+            *got += (size_t)n;
+            continue;
+        }
+        if (openssl->ssl_get_error(wire->ssl, n) != SSL_WANTS_READ) return TWB_TLS;
+        if (taken >= allowed) return TWB_ENOUGH;
+        twb_result result = take_in(wire, &stroke);
+        if (result != TWB_DONE) return result;
+        taken += stroke;
+    }
+    return TWB_DONE;
+}
+
+/* Empties the second half of the buffer, and OpenSSL's BIO through it. */
+static twb_result give_out(twb_wire *wire) {
+    uint8_t *out = wire->buffer + wire->buffer_length / 2;
+    for (;;) {
+        while (wire->held) {
+            ssize_t n = send(wire->socket, out + wire->at, wire->held, SEND_FLAGS);
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) return failed(wire);
+            wire->at += (size_t)n;
+            wire->held -= (size_t)n;
+            wire->sent += (uint64_t)n;
+        }
+        wire->at = 0;
+        int n = wire->openssl->bio_read(wire->outgoing, out, as_int(wire->buffer_length / 2));
+        if (n <= 0) return TWB_DONE;
+        wire->held = (size_t)n;
+    }
+}
+
+twb_result twb_send(twb_wire *wire, const uint8_t *data, size_t length, size_t *taken) {
+    const size_t records = wire->buffer_length / 2 / (TLS_RECORD + TLS_RECORD_OVERHEAD);
+    const size_t stroke = (records ? records : 1) * TLS_RECORD;
+    *taken = 0;
+    for (;;) {
+        twb_result result = give_out(wire);
+        if (result != TWB_DONE || *taken == length) return result;
+        size_t part = length - *taken < stroke ? length - *taken : stroke;
+        wire->openssl->err_clear();
+        int n = wire->openssl->ssl_write(wire->ssl, data + *taken, as_int(part));
+        if (n <= 0) return TWB_TLS;
+        *taken += (size_t)n;
+    }
+}
+
+#endif

@@ -1,0 +1,43 @@
+/* Bulk bytes between a socket and a TLS connection over memory BIOs, in large strokes, with no call back into Python for a record.
+ * Given to cffi's cdef() as it stands, like delta_api.h.
+ *
+ * OpenSSL is not linked: it is the caller's, who gives the addresses of its functions and owns its objects. The socket never blocks. One
+ * thread at a time may use a wire, and its TLS connection. */
+
+typedef enum {
+    TWB_DONE = 0,   /* all that was asked for */
+    TWB_AGAIN = 1,  /* the socket has no more, or takes no more, for now */
+    TWB_ENOUGH = 2, /* as much was taken from the socket as was allowed */
+    TWB_EOF = 3,    /* the other side has closed the TCP connection */
+    TWB_TLS = 4,    /* OpenSSL has something else to say: ask it again, by its own interface */
+    TWB_LOST = 5    /* the socket failed; see the wire's failure */
+} twb_result;
+
+typedef struct {
+    int (*ssl_read)(void *, void *, int);
+    int (*ssl_write)(void *, const void *, int);
+    int (*ssl_get_error)(const void *, int);
+    int (*bio_read)(void *, void *, int);
+    int (*bio_write)(void *, const void *, int);
+    void (*err_clear)(void);
+} twb_openssl;
+
+typedef struct {
+    const twb_openssl *openssl;
+    void *ssl;
+    void *incoming; /* the BIO that SSL_read reads */
+    void *outgoing; /* the BIO that SSL_write writes */
+    int socket;
+    int failure; /* errno */
+    uint8_t *buffer; /* both directions have half of it */
+    size_t buffer_length;
+    size_t at, held; /* encrypted bytes in the second half that the socket has not taken */
+    uint64_t received, sent; /* bytes on the wire */
+} twb_wire;
+
+/* Decrypts into into[0..length), as far as there is something; taken from the socket are `allowed` bytes at most, or a buffer more. */
+twb_result twb_receive(twb_wire *wire, uint8_t *into, size_t length, size_t allowed, size_t *got);
+
+/* Encrypts data[0..length) and sends it, after what is held, and what OpenSSL has to say by itself. TWB_AGAIN: `taken` bytes need not be
+ * given again, though some of them may still be held; with TWB_DONE nothing is. */
+twb_result twb_send(twb_wire *wire, const uint8_t *data, size_t length, size_t *taken);

@@ -1,0 +1,161 @@
+/* Bulk bytes over a real socket, with a cipher in OpenSSL's place that can be read by eye. */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "bulk_api.h"
+
+enum { KEY = 0x5a, RECORD = 100, WANT_READ = 2, ZERO_RETURN = 6 };
+
+/* A memory BIO. */
+typedef struct {
+    bytes content;
+    size_t at;
+} queue;
+
+typedef struct {
+    queue in, out;
+    int closed; /* the other side said that it is done: seen when all is read */
+    int broken;
+} cipher;
+
+static int queue_read(void *from, void *into, int length) {
+    queue *q = from;
+    size_t n = twd_min((size_t)length, q->content.length - q->at);
+    if (!n) return -1;
+    memcpy(into, q->content.data + q->at, n);
+    q->at += n;
+    return (int)n;
+}
+
+static int queue_write(void *to, const void *data, int length) {
+    bytes_append(&((queue *)to)->content, data, (size_t)length);
+    return length;
+}
+
+static int cipher_read(void *ssl, void *into, int length) {
+    cipher *c = ssl;
+    int n = c->broken ? -1 : queue_read(&c->in, into, length < RECORD ? length : RECORD);
+    for (int i = 0; i < n; i++) ((uint8_t *)into)[i] ^= KEY;
+    return n;
+}
+
+static int cipher_write(void *ssl, const void *data, int length) {
+    cipher *c = ssl;
+    if (c->broken) return -1;
+    for (int i = 0; i < length; i++) {
+        uint8_t byte = ((const uint8_t *)data)[i] ^ KEY;
+        queue_write(&c->out, &byte, 1);
+    }
+    return length;
+}
+
+static int cipher_error(const void *ssl, int result) {
+    const cipher *c = ssl;
+    CHECK(result <= 0);
+    return c->broken ? 1 : c->closed ? ZERO_RETURN : WANT_READ;
+}
+
+static void nothing(void) {}
+
+static const twb_openssl FUNCTIONS = {cipher_read, cipher_write, cipher_error, queue_read, queue_write, nothing};
+
+typedef struct {
+    cipher tls;
+    twb_wire wire;
+    bytes buffer; /* exactly as large as said, so that the sanitizer sees each step beyond */
+} end;
+
+static void open_end(end *e, int socket, size_t buffer) {
+    memset(e, 0, sizeof *e);
+    e->buffer = bytes_random(buffer, 256);
+    e->wire = (twb_wire){.openssl = &FUNCTIONS, .ssl = &e->tls, .incoming = &e->tls.in, .outgoing = &e->tls.out, .socket = socket,
+                         .buffer = e->buffer.data, .buffer_length = buffer};
+}
+
+static void close_end(end *e) {
+    close(e->wire.socket);
+    bytes_free(&e->tls.in.content);
+    bytes_free(&e->tls.out.content);
+    bytes_free(&e->buffer);
+}
+
+static void open_pair(end *a, end *b, size_t buffer) {
+    int sockets[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+    open_end(a, sockets[0], buffer);
+    open_end(b, sockets[1], buffer);
+}
+
+static void all_arrives_in_order(void) {
+    static const size_t buffers[] = {2, 3, 64, 4096, 70000};
+    for (size_t k = 0; k < sizeof buffers / sizeof *buffers; k++) {
+        end a, b;
+        open_pair(&a, &b, buffers[k]);
+        size_t length = buffers[k] < 64 ? 5000 : 3000000, given = 0, got = 0;
+        bytes sent = bytes_random(length, 256), come = bytes_random(length, 1);
+        int done = 0;
+        while (!done || got < length) {
+            size_t n;
+            if (!done) {
+                twb_result result = twb_send(&a.wire, sent.data + given, length - given, &n);
+                given += n;
+                done = result == TWB_DONE;
+                CHECK(done || result == TWB_AGAIN);
+                CHECK(done ? given == length && !a.wire.held : a.wire.held > 0);
+            }
+            size_t room = 1 + random_below(twd_min(length - got, 200000));
+            if (got == length) continue;
+            twb_result result = twb_receive(&b.wire, come.data + got, room, 50000, &n);
+            got += n;
+            CHECK(n <= room && (result == TWB_DONE) == (n == room));
+            CHECK(result == TWB_DONE || result == TWB_AGAIN || result == TWB_ENOUGH);
+        }
+        CHECK(bytes_equal(sent, come));
+        CHECK(a.wire.sent == length && b.wire.received == length && !a.wire.received && !b.wire.sent);
+        bytes_free(&sent);
+        bytes_free(&come);
+        close_end(&a);
+        close_end(&b);
+    }
+}
+
+static void no_more_is_taken_than_allowed(void) {
+    end a, b;
+    uint8_t into[1000];
+    size_t n;
+    open_pair(&a, &b, 200);
+    CHECK(twb_send(&a.wire, into, 0, &n) == TWB_DONE && n == 0);
+    memset(into, 7, sizeof into);
+    CHECK(twb_send(&a.wire, into, sizeof into, &n) == TWB_DONE && n == sizeof into);
+    CHECK(twb_receive(&b.wire, into, sizeof into, 0, &n) == TWB_ENOUGH && n == 0);
+    CHECK(twb_receive(&b.wire, into, sizeof into, 250, &n) == TWB_ENOUGH && n == 300);
+    CHECK(twb_receive(&b.wire, into, 100, 250, &n) == TWB_DONE && n == 100);
+    close_end(&a);
+    close_end(&b);
+}
+
+static void the_end_is_told_apart(void) {
+    end a, b;
+    uint8_t into[10];
+    size_t n;
+    open_pair(&a, &b, 64);
+    CHECK(twb_receive(&b.wire, into, 10, 10, &n) == TWB_AGAIN && n == 0);
+    CHECK(twb_send(&a.wire, (const uint8_t *)"abc", 3, &n) == TWB_DONE);
+    close_end(&a);
+    CHECK(twb_receive(&b.wire, into, 10, 10, &n) == TWB_EOF && n == 3 && !memcmp(into, "abc", 3));
+    b.tls.closed = 1;
+    CHECK(twb_receive(&b.wire, into, 10, 10, &n) == TWB_TLS && n == 0);
+    b.tls.broken = 1;
+    CHECK(twb_receive(&b.wire, into, 10, 10, &n) == TWB_TLS);
+    CHECK(twb_send(&b.wire, into, 10, &n) == TWB_TLS && n == 0);
+    b.tls.broken = 0;
+    CHECK(twb_send(&b.wire, into, 10, &n) == TWB_LOST && b.wire.failure && b.wire.held == 10);
+    close_end(&b);
+}
+
+void test_bulk(void) {
+    all_arrives_in_order();
+    no_more_is_taken_than_allowed();
+    the_end_is_told_apart();
+}

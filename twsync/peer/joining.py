@@ -1,0 +1,57 @@
+"""A file put together from what comes and from ranges of its basis, reading and writing at the same time. In a streamer's thread."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+
+from twsync.errors import FormatError
+from twsync.limits import KIB
+from twsync.peer.basis import Basis
+from twsync.store.staging import Partial
+
+#: Bytes of the basis that are read at once. Two such buffers stay in a second-level cache; handing one over costs 20 µs or so.
+PORTION = 512 * KIB
+
+
+class Joining:
+    """What a patch writes to. The new file's content id proves it, so ranges are copied without a look at their bytes.
+
+    :param executor: writes and hashes one range while the next is read here.
+    """
+
+    def __init__(self, basis: Basis, partial: Partial, executor: Executor) -> None:
+        self._basis = basis
+        self._partial = partial
+        self._executor = executor
+        self._buffers = [memoryview(bytearray(PORTION)) for _ in range(2)]
+        self._writing: Future[int] | None = None
+
+    def write(self, data: memoryview, /) -> int:
+        """Bytes that came; written when it returns."""
+        self.end()
+        return self._partial.write(data)
+
+    def copy(self, offset: int, length: int) -> None:
+        """A range of the basis; the last of it may still be under way afterwards.
+
+        :raises FormatError: the basis ends before it.
+        """
+        while length:
+            part = self._buffers[0][:length]
+            self._buffers.reverse()  # the other one is still being written
+            got = 0
+            while got < len(part):
+                count = self._basis.readinto_at(part[got:], offset + got)
+                if not count:
+                    raise FormatError("delta: the old file is shorter than the one it was made for")
+                got += count
+            self.end()
+            self._writing = self._executor.submit(self._partial.write, part)
+            offset += got
+            length -= got
+
+    def end(self) -> None:
+        """Return when all is written; raises what the writing raised."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()

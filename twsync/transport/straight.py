@@ -1,0 +1,223 @@
+"""The shortest way between a TLS connection and its socket: the C core calls both, with reused memory and without the GIL.
+
+Through Twisted's transport every byte is copied into four or five fresh strings, and each TLS record costs a turn of Python: half the
+processor time of a fast transfer. Here the bytes go from the socket through OpenSSL to where the frame's payload will stand, and back
+the same way, 256 KiB at a time.
+
+For that the C core needs the addresses of OpenSSL's functions and objects, as pyOpenSSL and cryptography have them. They are not
+public there: should a release rename them, or the C core be missing, :func:`openssl` is None and Twisted's way remains.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import IntEnum
+from mmap import mmap
+from typing import Any, ClassVar, Protocol
+
+from twisted.python.failure import Failure
+
+from twsync.limits import KIB
+
+#: Bytes of each direction's buffer: they stay in a second-level cache.
+STROKE = 256 * KIB
+#: Bytes taken from the socket in one turn of the reactor, which then takes about half a millisecond.
+TURN = 1024 * KIB
+
+
+class Result(IntEnum):
+    """Why a call of the C core ended; see csrc/bulk_api.h."""
+
+    DONE = 0
+    AGAIN = 1
+    ENOUGH = 2
+    EOF = 3
+    TLS = 4
+    LOST = 5
+
+
+class Descriptors(Protocol):
+    """A reactor that watches descriptors."""
+
+    def addReader(self, reader: object) -> None:
+        """Call `doRead` when there is something."""
+
+    def addWriter(self, writer: object) -> None:
+        """Call `doWrite` when there is room."""
+
+    def removeReader(self, reader: object) -> None:
+        """No longer."""
+
+    def removeWriter(self, writer: object) -> None:
+        """No longer."""
+
+
+class OpenSSL:
+    """OpenSSL's functions for the C core.
+
+    :raises ImportError, AttributeError: one of the parts is missing, or has another name.
+    """
+
+    _SIGNATURES: ClassVar = {
+        "ssl_read": ("SSL_read", "int(*)(void *, void *, int)"),
+        "ssl_write": ("SSL_write", "int(*)(void *, const void *, int)"),
+        "ssl_get_error": ("SSL_get_error", "int(*)(const void *, int)"),
+        "bio_read": ("BIO_read", "int(*)(void *, void *, int)"),
+        "bio_write": ("BIO_write", "int(*)(void *, const void *, int)"),
+        "err_clear": ("ERR_clear_error", "void(*)(void)"),
+    }
+
+    def __init__(self) -> None:
+        import cryptography.hazmat.bindings._rust as bindings
+
+        from twsync.delta._core import ffi, lib
+
+        theirs: Any = bindings._openssl
+        self.ffi: Any = ffi
+        self.lib: Any = lib
+        self._theirs = theirs.ffi
+        self.functions = ffi.new("twb_openssl *")
+        for field, (name, kind) in self._SIGNATURES.items():
+            setattr(self.functions, field, ffi.cast(kind, self._address(theirs.ffi.addressof(theirs.lib, name))))
+
+    def _address(self, pointer: object) -> int:
+        return int(self._theirs.cast("uintptr_t", pointer))
+
+    def objects(self, connection: Any) -> tuple[object, object, object]:  # noqa: ANN401 - its private parts have no types
+        """The SSL object of a pyOpenSSL connection, and its BIOs for what comes in and for what goes out.
+
+        :raises AttributeError: they have other names.
+        """
+        ssl, incoming, outgoing = (
+            self.ffi.cast("void *", self._address(each)) for each in (connection._ssl, connection._into_ssl, connection._from_ssl)
+        )
+        return ssl, incoming, outgoing
+
+
+def _find() -> OpenSSL | None:
+    if os.environ.get("TWSYNC_DELTA") == "pure":
+        return None
+    try:
+        return OpenSSL()
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return None
+
+
+#: What the C core needs of OpenSSL; None: go Twisted's way.
+openssl: OpenSSL | None = _find()
+
+
+class Straight:
+    """A socket and the TLS connection over it, watched by the reactor. The socket's own transport must neither read nor write any more.
+
+    :param descriptor: of the socket; it is duplicated, so that this and the transport can be watched and closed each by itself.
+    :param readable: called when there is something to receive.
+    :param writable: called when more can be sent.
+    :param broken: called with a reason when the reactor gives it up: `readable` or `writable` failed, or the reactor ends.
+    """
+
+    def __init__(
+        self,
+        functions: OpenSSL,
+        connection: object,
+        descriptor: int,
+        reactor: Descriptors,
+        readable: Callable[[], None],
+        writable: Callable[[], None],
+        broken: Callable[[Failure], None],
+    ) -> None:
+        self._ffi, self._lib = functions.ffi, functions.lib
+        wire = self._wire = functions.ffi.new("twb_wire *")
+        wire.openssl = functions.functions
+        wire.ssl, wire.incoming, wire.outgoing = functions.objects(connection)
+        # Mapped, so that it is freed at once; kept, with the connection, because the wire points there.
+        self._kept: object = (connection, held := functions.ffi.from_buffer("uint8_t[]", mmap(-1, 2 * STROKE), require_writable=True))
+        wire.buffer, wire.buffer_length = held, 2 * STROKE
+        self._count = functions.ffi.new("size_t *")
+        self._reactor = reactor
+        self._readable = readable
+        self._writable = writable
+        self._broken = broken
+        self._descriptor = os.dup(descriptor)
+        wire.socket = self._descriptor
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is of no use any more."""
+        return self._descriptor < 0
+
+    @property
+    def received(self) -> int:
+        """Bytes taken from the socket."""
+        return int(self._wire.received)
+
+    @property
+    def sent(self) -> int:
+        """Bytes that the socket took."""
+        return int(self._wire.sent)
+
+    def receive(self, room: memoryview, allowed: int) -> tuple[Result, int]:
+        """Decrypt into `room`.
+
+        :param allowed: about so many bytes may be taken from the socket for it.
+        :returns: `DONE` if it is full, and how many bytes came.
+        """
+        kept = self._kept  # also if a callback of OpenSSL closes this meanwhile
+        with self._ffi.from_buffer("uint8_t[]", room, require_writable=True) as into:
+            result = self._lib.twb_receive(self._wire, into, len(room), allowed, self._count)
+        del kept
+        return Result(result), self._count[0]
+
+    def send(self, data: bytes | memoryview) -> tuple[Result, int]:
+        """Encrypt and send what was not sent yet, then `data`.
+
+        :returns: `DONE` if all of it is on its way, and how many bytes of `data` need not be given again.
+        """
+        kept = self._kept
+        with self._ffi.from_buffer("uint8_t[]", data) as held:
+            result = self._lib.twb_send(self._wire, held, len(data), self._count)
+        del kept
+        return Result(result), self._count[0]
+
+    def watch_reading(self, wanted: bool) -> None:
+        """Whether to call `readable`."""
+        if not self.closed:
+            (self._reactor.addReader if wanted else self._reactor.removeReader)(self)
+
+    def watch_writing(self, wanted: bool) -> None:
+        """Whether to call `writable`."""
+        if not self.closed:
+            (self._reactor.addWriter if wanted else self._reactor.removeWriter)(self)
+
+    def close(self) -> None:
+        """Leave the socket to its transport."""
+        if not self.closed:
+            self.watch_reading(False)
+            self.watch_writing(False)
+            descriptor, self._descriptor, self._wire.socket = self._descriptor, -1, -1
+            os.close(descriptor)
+            self._kept = None
+
+    # --- for the reactor -------------------------------------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """The descriptor to watch."""
+        return self._descriptor
+
+    def doRead(self) -> None:
+        """There is something."""
+        self._readable()
+
+    def doWrite(self) -> None:
+        """There is room."""
+        self._writable()
+
+    def logPrefix(self) -> str:
+        """Who does the work."""
+        return "twsync data connection"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor gives it up."""
+        self.close()
+        self._broken(reason)
