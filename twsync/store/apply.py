@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from twsync import limits
@@ -89,12 +89,11 @@ class Applier:
         self._journal.begin_batch((_intent(task) for task in tasks), self._folders.note(folders))
         rows: list[Row] = []
         failure: StoreError | None = None
-        for task in tasks:
-            try:
-                outcomes[task.change.key] = self._perform(task, rows)
-            except StoreError as error:
-                failure = error
-                break
+        try:
+            for some in _runs(tasks):
+                self._perform_all(some, rows, outcomes)
+        except StoreError as error:
+            failure = error
         try:
             self._step("flush-folders")
             self._flush(lambda gate: flush_directories(gate, _own_folders(tasks), folders))
@@ -163,6 +162,16 @@ class Applier:
 
     # --- performing
 
+    def _perform_all(self, tasks: list[Task], rows: list[Row], outcomes: dict[bytes, Outcome]) -> None:
+        """Tasks of one run: new files together as far as that goes, then the others and what was not done."""
+        done: list[Row | None] = self._placing.put_many(tasks) if len(tasks) > 1 else [None]
+        for task, row in zip(tasks, done, strict=True):
+            if row is None:
+                outcomes[task.change.key] = self._perform(task, rows)
+            else:
+                rows.append(row)
+                outcomes[row.key] = Outcome(row.key, Status.DONE)
+
     def _perform(self, task: Task, rows: list[Row]) -> Outcome:
         change = task.change
         try:
@@ -210,6 +219,28 @@ class Applier:
 
 def _onward(step: str) -> None:
     """No test looks on."""
+
+
+def _runs(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+    """The tasks in their order: new files that follow each other as one list, anything else as a list of one."""
+    run: list[Task] = []
+    folders: set[bytes] = set()
+    for task in tasks:
+        new = task.change.expected is None or not task.change.expected.item.live
+        if new and task.change.item.kind is Kind.FILE:
+            folder = task.change.key.rpartition(b"/")[0]
+            if len(folders) == limits.MAX_FOLDERS_TOGETHER and folder not in folders:
+                yield run
+                run, folders = [], set()
+            folders.add(folder)
+            run.append(task)
+            continue
+        if run:
+            yield run
+            run, folders = [], set()
+        yield [task]
+    if run:
+        yield run
 
 
 def _intent(task: Task) -> Intent:

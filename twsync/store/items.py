@@ -22,8 +22,9 @@ _TOGETHER = 64
 _ONE = f"SELECT {_ROW} FROM item WHERE collection = ? AND key = ?"
 _MANY = f"SELECT {_ROW} FROM item WHERE collection = ? AND key IN ({', '.join('?' * _TOGETHER)})"
 
-#: A row as a scan needs it: key, kind, st_mode, st_size, st_mtime_ns, st_ctime_ns, st_ino.
-Glance = tuple[bytes, int, int, int, int, int, int]
+#: A row as a scan needs it: key, st_size, st_mtime_ns, st_ctime_ns, st_ino, and type and permissions as an st_mode has them.
+Glance = tuple[bytes, int, int, int, int, int]
+_GLANCE = "key, st_size, st_mtime_ns, st_ctime_ns, st_ino, st_mode | CASE kind WHEN 1 THEN 32768 WHEN 2 THEN 16384 ELSE 40960 END"
 
 
 def _item(found: Any) -> Item:  # noqa: ANN401 - a row of SQLite
@@ -77,10 +78,7 @@ class Items:
 
     def glances(self) -> list[Glance]:
         """All live rows as a scan needs them."""
-        return self._database.rows(
-            "SELECT key, kind, st_mode, st_size, st_mtime_ns, st_ctime_ns, st_ino FROM item WHERE collection = ? AND kind != 0",
-            (self._collection,),
-        )
+        return self._database.rows(f"SELECT {_GLANCE} FROM item WHERE collection = ? AND kind != 0", (self._collection,))
 
     def changes(self, after: int, upto: int | None, exclude_partner: int) -> list[Item]:
         """Items changed in a range of sequence numbers, by sequence number."""

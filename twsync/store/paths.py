@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat as modes
 import threading
 from functools import partial
+from types import TracebackType
 
 from twsync import limits
 from twsync.errors import PathError, StoreError
@@ -24,6 +26,10 @@ from twsync.store.root import OWN, WALK, open_marker, open_root
 
 #: Folders above a key in twsync's own tree: trash, session.
 _OWN_DEPTH = 4
+
+
+#: Most keys: short components that do not begin with a dot. (An empty one, "." or ".." is none of them, nor is twsync's own folder.)
+_PLAIN = re.compile(rb"[^./\x00][^/\x00]{0,120}(?:/[^./\x00][^/\x00]{0,120}){0,14}")
 
 
 def split_key(key: bytes, *, own: bool = False) -> list[bytes]:
@@ -57,7 +63,42 @@ def validate_key(key: bytes) -> None:
 
     :raises PathError: empty, absolute, too long or deep, with an empty, ``.`` or ``..`` component, a NUL, or in ``.twsync``.
     """
-    split_key(key)
+    if _PLAIN.fullmatch(key) is None:
+        split_key(key)
+
+
+class Places:
+    """Places of many keys for one piece of work, those of one directory by one descriptor, which is looked up once. Use it by `with`."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._held: dict[bytes, Place] = {}
+
+    def __enter__(self) -> Places:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()
+
+    def __len__(self) -> int:
+        """Directories that are held."""
+        return len(self._held)
+
+    def place(self, key: bytes) -> Place:
+        """The place of a key, good until `release`; raises as `Gate.place`."""
+        parent, _, name = key.rpartition(b"/")
+        first = self._held.get(parent)
+        if first is None:
+            first = self._held[parent] = self._gate.place(key)
+            return first
+        validate_key(key)
+        return Place(first.fd, name)
+
+    def release(self) -> None:
+        """Done with all of them."""
+        held, self._held = self._held, {}
+        for place in held.values():
+            place.release()
 
 
 class _Directory:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import stat as modes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from twsync import limits
+from twsync.errors import PathError
 from twsync.reconcile.model import Item, Kind
 from twsync.store import crossing
 from twsync.store.hashing import content_of
-from twsync.store.paths import Gate
+from twsync.store.paths import Gate, Places
 from twsync.store.place import Place
-from twsync.store.rows import NO_STAT, Row, Stat, kind_of
+from twsync.store.rows import NO_STAT, PERMISSIONS, Row, Stat, kind_of
 from twsync.store.staging import Staging
 from twsync.store.swapping import Swapping, forget, identical
 from twsync.store.task import ChangedError, SkippedError, Task, same_thing
@@ -90,6 +91,25 @@ class Placing:
             else:
                 self._put(task, place)
             return self._rows(task, place)
+
+    def put_many(self, tasks: Sequence[Task]) -> list[Row | None]:
+        """New files whose content is staged, into folders that are there, all at once; None for each that is not done."""
+        rows: list[Row | None] = [None] * len(tasks)
+        numbers: list[int] = []
+        places: list[Place] = []
+        with Places(self._gate) as held:
+            for number, task in enumerate(tasks):
+                with suppress(OSError, PathError):
+                    places.append(held.place(task.change.key))
+                    numbers.append(number)
+            self._step("put")
+            moved = self._staging.move_many([tasks[number].staged for number in numbers], places)
+        for number, (size, mtime_ns, ctime_ns, ino, mode, error) in zip(numbers, moved or (), strict=False):
+            if not error:
+                change = tasks[number].change
+                stat = _just_placed(Stat(size, mtime_ns, ctime_ns, ino, mode & PERMISSIONS), change.item) if mode else NO_STAT
+                rows[number] = Row(change.item, stat, 0, change.partner)
+        return rows
 
     def _rows(self, task: Task, place: Place) -> list[Row]:
         change = task.change
@@ -176,16 +196,18 @@ class Placing:
 
 
 def _stat(found: os.stat_result | None, item: Item) -> Stat:
-    """The stat cache of something just put into place.
+    """The stat cache of something just put into place."""
+    return NO_STAT if found is None else _just_placed(Stat.of(found), item)
+
+
+def _just_placed(stat: Stat, item: Item) -> Stat:
+    """What of the stat can be trusted.
 
     It carries the size and time of its item; whoever has written to it since shows by them, unless its time is about now already. (An
     edit of the same size that sets that very time again, between the rename and this look, is the one that would be overlooked.)
     """
-    if found is None:
-        return NO_STAT
-    stat = Stat.of(found)
     if item.kind is Kind.FILE:
-        touched = (stat.size, stat.mtime_ns) != (item.size, item.mtime_ns)
+        touched = stat.size != item.size or stat.mtime_ns != item.mtime_ns
         if touched or stat.ctime_ns - stat.mtime_ns < limits.RACY_NS:
             return stat.distrusted()
     return stat

@@ -8,6 +8,7 @@ becomes a tombstone.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -104,7 +105,7 @@ def _some(walk: Walk, only: Iterable[bytes], glances: list[Glance]) -> None:
         folder = there and key not in walk.unknown and any(seen.key == key and seen.kind is Kind.DIRECTORY for seen in walk.seen[-1:])
         if not there:
             walk.known[key] = live[key]
-        if live[key][1] == Kind.DIRECTORY and not folder and key not in walk.unknown:
+        if stat.S_ISDIR(live[key][5]) and not folder and key not in walk.unknown:
             below = key + b"/"
             walk.known.update((other, glance) for other, glance in live.items() if other.startswith(below))
 
