@@ -14,7 +14,6 @@ from twsync.reconcile.operation import Action, Operation, Reason, Resolution
 from twsync.reconcile.policy import rank, twin
 from twsync.reconcile.versions import Order
 
-
 # A first session makes one operation for each row; so these are made once.
 _OTHER = {side: side.other for side in Side}
 _ALONE = {side: (side,) for side in Side}

@@ -224,20 +224,14 @@ def _onward(step: str) -> None:
 def _runs(tasks: Iterable[Task]) -> Iterator[list[Task]]:
     """The tasks in their order: new files that follow each other as one list, anything else as a list of one."""
     run: list[Task] = []
-    folders: set[bytes] = set()
     for task in tasks:
-        new = task.change.expected is None or not task.change.expected.item.live
-        if new and task.change.item.kind is Kind.FILE:
-            folder = task.change.key.rpartition(b"/")[0]
-            if len(folders) == limits.MAX_FOLDERS_TOGETHER and folder not in folders:
-                yield run
-                run, folders = [], set()
-            folders.add(folder)
+        expected = task.change.expected
+        if task.change.item.kind is Kind.FILE and (expected is None or not expected.item.live):
             run.append(task)
             continue
         if run:
             yield run
-            run, folders = [], set()
+            run = []
         yield [task]
     if run:
         yield run

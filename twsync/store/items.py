@@ -41,6 +41,8 @@ class Items:
     def __init__(self, database: Database, collection: int) -> None:
         self._database = database
         self._collection = collection
+        # What the last scan wrote: sequence numbers before and after it, and its rows in their order. Sent on at once, most often.
+        self._fresh: tuple[int, int, list[Row]] | None = None
 
     @property
     def seq(self) -> int:
@@ -82,11 +84,20 @@ class Items:
 
     def changes(self, after: int, upto: int | None, exclude_partner: int) -> list[Item]:
         """Items changed in a range of sequence numbers, by sequence number."""
-        sql = f"SELECT {_ITEM} FROM item WHERE collection = ? AND seq > ? AND seq <= ? {{}} ORDER BY seq"
-        values = [self._collection, after, 2**63 - 1 if upto is None else upto]
-        if exclude_partner:
-            return [_item(found) for found in self._database.rows(sql.format("AND partner != ?"), (*values, signed(exclude_partner)))]
-        return [_item(found) for found in self._database.rows(sql.format(""), values)]
+        last = 2**63 - 1 if upto is None else upto
+        with self._database.lock:
+            begin, end, fresh = self._fresh or (0, 0, [])
+            if fresh and after <= begin and end <= last and end == self.seq:
+                last = begin
+            else:
+                fresh = []
+            sql = f"SELECT {_ITEM} FROM item WHERE collection = ? AND seq > ? AND seq <= ? {{}} ORDER BY seq"
+            values = [self._collection, after, last]
+            if exclude_partner:
+                found = self._database.rows(sql.format("AND partner != ?"), (*values, signed(exclude_partner)))
+            else:
+                found = self._database.rows(sql.format(""), values)
+        return [_item(one) for one in found] + [row.item for row in fresh if not exclude_partner or row.partner != exclude_partner]
 
     def rows(self, after: int, upto: int | None) -> list[Row]:
         """Rows changed in a range of sequence numbers, by sequence number."""
@@ -109,18 +120,23 @@ class Items:
 
         :param guarded: a row's `seq` names the row it replaces (0: none); one that changed since stays.
         """
-        seq = self.seq
-        values = []
+        before = seq = self.seq
+        values: list[tuple[Any, ...]] = []
+        written: list[Row] = []
+        number = self._collection
         for row in rows:
             seq += 1
-            item, stat = row.item, row.stat
-            one: tuple[Any, ...] = (
-                self._collection, item.key, int(item.kind), item.content, item.size, item.mtime_ns, item.mode, item.target, item.device,
-                pack_version(item.version), seq, signed(row.partner), *stat,
+            item = row.item
+            # As bytearrays: sqlite3 looks for an adapter of each bytes object, which takes it longer than all the rest of it.
+            one = (
+                number, bytearray(item.key), item.kind.value, bytearray(item.content), item.size, item.mtime_ns, item.mode,
+                bytearray(item.target), item.device, bytearray(pack_version(item.version)), seq, signed(row.partner), *row.stat,
             )  # fmt: skip
             values.append((*one, row.seq) if guarded else one)
-        self._database.execute_many(f"{_WRITE} WHERE item.seq = ?" if guarded else _WRITE, values)
-        self._database.execute("UPDATE collection SET seq = ? WHERE id = ?", (seq, self._collection))
+            written.append(row)
+        count = self._database.execute_many(f"{_WRITE} WHERE item.seq = ?" if guarded else _WRITE, values)
+        self._database.execute("UPDATE collection SET seq = ? WHERE id = ?", (seq, number))
+        self._fresh = (before, seq, written) if guarded and count == len(written) else None
         return seq
 
     def refresh(self, stats: Iterable[tuple[bytes, Stat]]) -> None:

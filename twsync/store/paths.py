@@ -15,6 +15,7 @@ import os
 import re
 import stat as modes
 import threading
+from collections.abc import Iterator, Sequence
 from functools import partial
 from types import TracebackType
 
@@ -67,12 +68,34 @@ def validate_key(key: bytes) -> None:
         split_key(key)
 
 
+#: Names that are none, or not everywhere.
+_ODD_NAMES = frozenset({b"", b".", b"..", OWN})
+
+
+def pieces(keys: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Where a list of keys is cut (from, to) so that each piece of it needs few directories at once."""
+    start, last = 0, None
+    folders: set[bytes] = set()
+    for number, key in enumerate(keys):
+        parent = key[: key.rfind(b"/") + 1]
+        if parent != last:
+            last = parent
+            folders.add(parent)
+            if len(folders) > limits.MAX_FOLDERS_TOGETHER:
+                yield start, number
+                start, folders = number, {parent}
+    if start < len(keys):
+        yield start, len(keys)
+
+
 class Places:
     """Places of many keys for one piece of work, those of one directory by one descriptor, which is looked up once. Use it by `with`."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._held: dict[bytes, Place] = {}
+        self._parent: bytes | None = None
+        self._fd = -1
 
     def __enter__(self) -> Places:
         return self
@@ -80,23 +103,21 @@ class Places:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.release()
 
-    def __len__(self) -> int:
-        """Directories that are held."""
-        return len(self._held)
-
     def place(self, key: bytes) -> Place:
         """The place of a key, good until `release`; raises as `Gate.place`."""
         parent, _, name = key.rpartition(b"/")
-        first = self._held.get(parent)
-        if first is None:
-            first = self._held[parent] = self._gate.place(key)
-            return first
-        validate_key(key)
-        return Place(first.fd, name)
+        if parent != self._parent:
+            held = self._held.get(parent)
+            if held is None:
+                held = self._held[parent] = self._gate.place(key)
+            self._parent, self._fd = parent, held.fd
+        if name in _ODD_NAMES or len(name) > limits.MAX_COMPONENT or len(key) > limits.MAX_KEY or b"\0" in name:
+            validate_key(key)
+        return Place(self._fd, name)
 
     def release(self) -> None:
         """Done with all of them."""
-        held, self._held = self._held, {}
+        held, self._held, self._parent = self._held, {}, None
         for place in held.values():
             place.release()
 

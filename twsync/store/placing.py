@@ -13,7 +13,7 @@ from twsync.errors import PathError
 from twsync.reconcile.model import Item, Kind
 from twsync.store import crossing
 from twsync.store.hashing import content_of
-from twsync.store.paths import Gate, Places
+from twsync.store.paths import Gate, Places, pieces
 from twsync.store.place import Place
 from twsync.store.rows import NO_STAT, PERMISSIONS, Row, Stat, kind_of
 from twsync.store.staging import Staging
@@ -95,20 +95,23 @@ class Placing:
     def put_many(self, tasks: Sequence[Task]) -> list[Row | None]:
         """New files whose content is staged, into folders that are there, all at once; None for each that is not done."""
         rows: list[Row | None] = [None] * len(tasks)
-        numbers: list[int] = []
-        places: list[Place] = []
-        with Places(self._gate) as held:
-            for number, task in enumerate(tasks):
-                with suppress(OSError, PathError):
-                    places.append(held.place(task.change.key))
-                    numbers.append(number)
-            self._step("put")
-            moved = self._staging.move_many([tasks[number].staged for number in numbers], places)
-        for number, (size, mtime_ns, ctime_ns, ino, mode, error) in zip(numbers, moved or (), strict=False):
-            if not error:
-                change = tasks[number].change
-                stat = _just_placed(Stat(size, mtime_ns, ctime_ns, ino, mode & PERMISSIONS), change.item) if mode else NO_STAT
-                rows[number] = Row(change.item, stat, 0, change.partner)
+        for start, end in pieces([task.change.item.key for task in tasks]):
+            numbers: list[int] = []
+            places: list[Place] = []
+            with Places(self._gate) as held:
+                for number in range(start, end):
+                    try:
+                        places.append(held.place(tasks[number].change.item.key))
+                        numbers.append(number)
+                    except (OSError, PathError):
+                        continue
+                self._step("put")
+                moved = self._staging.move_many([tasks[number].staged for number in numbers], places)
+            for number, (size, mtime_ns, ctime_ns, ino, mode, error) in zip(numbers, moved or (), strict=False):
+                if not error:
+                    change = tasks[number].change
+                    stat = _just_placed(Stat(size, mtime_ns, ctime_ns, ino, mode & PERMISSIONS), change.item) if mode else NO_STAT
+                    rows[number] = Row(change.item, stat, 0, change.partner)
         return rows
 
     def _rows(self, task: Task, place: Place) -> list[Row]:

@@ -70,6 +70,7 @@ def scan(
         _some(walk, only, glances)
     rows = journal.get_many(seen.key for seen in walk.seen) if journal.known else {}
     changes: list[Row] = []
+    first = Version().raised(journal.replica)
     refreshed: list[tuple[bytes, Stat]] = []
     for seen in walk.seen:
         old = rows.get(seen.key)
@@ -77,7 +78,7 @@ def scan(
             if old.stat != seen.stat:
                 refreshed.append((seen.key, seen.stat))
         else:
-            changes.append(_changed(old, seen, journal.replica, device))
+            changes.append(_changed(old, seen, first if old is None else old.item.version.raised(journal.replica), device))
     gone = _vanished(walk)
     changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
     changes.sort(key=lambda row: row.item.key)
@@ -127,16 +128,14 @@ def _same(old: Row, seen: Seen) -> bool:
     return alike and _known_times(old) == (seen.mtime_ns, seen.mode)
 
 
-def _changed(old: Row | None, seen: Seen, replica: int, device: str) -> Row:
-    mtime_ns, mode, version = seen.mtime_ns, seen.mode, Version()
-    if old is not None:
-        version = old.item.version
-        if old.item.kind is seen.kind and old.item.content == seen.content:
-            # What did not change on the disk goes on as the item had it, even if this file system cannot show it.
-            disk_mtime, disk_mode = _known_times(old)
-            mtime_ns = old.item.mtime_ns if disk_mtime == mtime_ns else mtime_ns
-            mode = old.item.mode if disk_mode == mode else mode
-    item = Item(seen.key, seen.kind, seen.content, seen.size, mtime_ns, mode, version.raised(replica), seen.target, device)
+def _changed(old: Row | None, seen: Seen, version: Version, device: str) -> Row:
+    mtime_ns, mode = seen.mtime_ns, seen.mode
+    if old is not None and old.item.kind is seen.kind and old.item.content == seen.content:
+        # What did not change on the disk goes on as the item had it, even if this file system cannot show it.
+        disk_mtime, disk_mode = _known_times(old)
+        mtime_ns = old.item.mtime_ns if disk_mtime == mtime_ns else mtime_ns
+        mode = old.item.mode if disk_mode == mode else mode
+    item = Item(seen.key, seen.kind, seen.content, seen.size, mtime_ns, mode, version, seen.target, device)
     return Row(item, seen.stat, 0 if old is None else old.seq)
 
 

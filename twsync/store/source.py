@@ -15,7 +15,7 @@ from twsync.reconcile.model import Item
 from twsync.store import batches
 from twsync.store.diskerrors import show
 from twsync.store.hashing import hash_descriptor, same_file
-from twsync.store.paths import Gate, Places
+from twsync.store.paths import Gate, Places, pieces
 from twsync.store.place import Place
 from twsync.store.rows import Row, Stat
 
@@ -116,26 +116,29 @@ def read_contents(gate: Gate, items: Sequence[Item]) -> tuple[bytes, list[str]]:
     if batches.NATIVE is None:
         return _read_singly(gate, items)
     reasons = [""] * len(items)
-    numbers: list[int] = []
-    places: list[Place] = []
-    with Places(gate) as held:
-        for number, item in enumerate(items):
-            try:
-                places.append(held.place(item.key))
-                numbers.append(number)
-            except (OSError, PathError) as error:
-                reasons[number] = _reason(error)
-        there = [items[number] for number in numbers]
-        data, errors = batches.NATIVE.read(
-            [place.fd for place in places],
-            [place.name for place in places],
-            [item.size for item in there],
-            [item.content for item in there],
-        )
-    for number, code in zip(numbers, errors, strict=True):
-        if code:
-            reasons[number] = CHANGED if code < 0 or code in _NO_FILE else UNREADABLE
-    return data, reasons
+    data: list[bytes] = []
+    for start, end in pieces([item.key for item in items]):
+        numbers: list[int] = []
+        places: list[Place] = []
+        with Places(gate) as held:
+            for number in range(start, end):
+                try:
+                    places.append(held.place(items[number].key))
+                    numbers.append(number)
+                except (OSError, PathError) as error:
+                    reasons[number] = _reason(error)
+            there = [items[number] for number in numbers]
+            read, codes = batches.NATIVE.read(
+                [place.fd for place in places],
+                [place.name for place in places],
+                [item.size for item in there],
+                [item.content for item in there],
+            )
+        data.append(read)
+        for number, code in zip(numbers, codes, strict=True):
+            if code:
+                reasons[number] = CHANGED if code < 0 or code in _NO_FILE else UNREADABLE
+    return b"".join(data), reasons
 
 
 def _read_singly(gate: Gate, items: Sequence[Item]) -> tuple[bytes, list[str]]:
