@@ -194,6 +194,7 @@ class _Session:
             device=self._collection.device,
             only=only,
             cancelled=lambda: self._dialogue.error is not None,
+            record=True,
         )
 
     async def _record(self, scanned: ScanResult) -> None:
@@ -204,7 +205,7 @@ class _Session:
     def _write_scan(self, scanned: ScanResult) -> None:
         """Durable before any of it is shown: a counter that the other side has seen must never be used again."""
         self._rows.record(scanned)
-        if scanned.changes:
+        if scanned.changes or scanned.recorded:
             self._collection.journal.durable()
 
     # --- hello and open --------------------------------------------------------------------------------------------------------------

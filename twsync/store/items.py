@@ -136,7 +136,13 @@ class Items:
             written.append(row)
         count = self._database.execute_many(f"{_WRITE} WHERE item.seq = ?" if guarded else _WRITE, values)
         self._database.execute("UPDATE collection SET seq = ? WHERE id = ?", (seq, number))
-        self._fresh = (before, seq, written) if guarded and count == len(written) else None
+        begin, end, fresh = self._fresh or (before, before, [])
+        if not guarded or count != len(written):
+            self._fresh = None
+        elif end == before:
+            self._fresh = (begin, seq, fresh + written)
+        else:
+            self._fresh = (before, seq, written)
         return seq
 
     def refresh(self, stats: Iterable[tuple[bytes, Stat]]) -> None:

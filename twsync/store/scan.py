@@ -16,6 +16,7 @@ from twsync import limits
 from twsync.errors import PathError
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
+from twsync.store.beside import Beside
 from twsync.store.hashing import never
 from twsync.store.ignore import Ignore
 from twsync.store.items import Glance
@@ -23,6 +24,9 @@ from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate, split_key
 from twsync.store.rows import NO_STAT, Row, Stat
 from twsync.store.walk import Seen, Walk
+
+#: Changes that are worth writing while the scan goes on.
+_MANY = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class ScanResult:
     "Entries on the disk, ignored and skipped ones included, twsync's own folder not."
     known: int
     "Live rows that the journal had before."
+    recorded: int = 0
+    "Changes that are not in the list, because they are in the journal already."
 
 
 def scan(
@@ -51,38 +57,72 @@ def scan(
     only: Iterable[bytes] | None = None,
     cancelled: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    record: bool = False,
 ) -> ScanResult:
-    """Find local changes. Hashes in the calling thread, so call it in a pool.
+    """Find local changes. Takes as long as it takes, so call it in a pool.
 
     :param now_ns: the time, nanoseconds since the epoch, read just before the call.
     :param device: name of this device, for the rows.
     :param only: look at these keys alone (a further round), and at folders above them that the journal does not know.
     :param cancelled: asked now and then; True ends the scan.
     :param progress: called now and then with (entries seen, bytes hashed).
+    :param record: write what is there and new or changed into the journal while the scan goes on, if it is much. What is gone is left to
+        the caller, who may have a reason to doubt it.
     :raises StoreError: `cancelled`, `permission-denied` (the root), `too-many-files`.
     """
     glances = journal.glances()
+    findings = _Findings(journal, device)
     walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {})
-    if only is None:
-        walk.known = {glance[0]: glance for glance in glances}
-        walk.tree()
-    else:
-        _some(walk, only, glances)
-    rows = journal.get_many(seen.key for seen in walk.seen) if journal.known else {}
-    changes: list[Row] = []
-    first = Version().raised(journal.replica)
-    refreshed: list[tuple[bytes, Stat]] = []
-    for seen in walk.seen:
-        old = rows.get(seen.key)
-        if old is not None and _same(old, seen):
-            if old.stat != seen.stat:
-                refreshed.append((seen.key, seen.stat))
+    recorded = 0
+    with Beside(1) as writer:
+
+        def halfway(found: int, hashed: int) -> None:
+            nonlocal recorded
+            (progress or _silent)(found, hashed)
+            if len(walk.seen) >= _MANY:
+                changes = findings.take(walk)
+                recorded += len(changes)
+                writer.run(_nothing, journal.record, ScanResult(changes, [], [], 0, 0))
+
+        if only is None:
+            walk.known = {glance[0]: glance for glance in glances}
+            walk.progress = halfway if record else walk.progress
+            walk.tree()
         else:
-            changes.append(_changed(old, seen, first if old is None else old.item.version.raised(journal.replica), device))
+            _some(walk, only, glances)
+        changes = findings.take(walk)
+        writer.finish()
     gone = _vanished(walk)
     changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
     changes.sort(key=lambda row: row.item.key)
-    return ScanResult(changes, refreshed, sorted(walk.skipped), walk.found, len(glances))
+    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, len(glances), recorded)
+
+
+class _Findings:
+    """What a walk has seen, as changes of rows."""
+
+    def __init__(self, journal: CollectionJournal, device: str) -> None:
+        self._journal = journal
+        self._known = journal.known
+        self._device = device
+        self._first = Version().raised(journal.replica)
+        self.refreshed: list[tuple[bytes, Stat]] = []
+
+    def take(self, walk: Walk) -> list[Row]:
+        """The changes, by key, of what was seen since the last time."""
+        found, walk.seen = walk.seen, []
+        rows = self._journal.get_many(seen.key for seen in found) if self._known else {}
+        changes: list[Row] = []
+        for seen in found:
+            old = rows.get(seen.key)
+            if old is None:
+                changes.append(_changed(None, seen, self._first, self._device))
+            elif not _same(old, seen):
+                changes.append(_changed(old, seen, old.item.version.raised(self._journal.replica), self._device))
+            elif old.stat != seen.stat:
+                self.refreshed.append((seen.key, seen.stat))
+        changes.sort(key=lambda row: row.item.key)
+        return changes
 
 
 def _some(walk: Walk, only: Iterable[bytes], glances: list[Glance]) -> None:
@@ -113,6 +153,10 @@ def _some(walk: Walk, only: Iterable[bytes], glances: list[Glance]) -> None:
 
 def _silent(found: int, hashed: int) -> None:
     """Progress that nobody looks at."""
+
+
+def _nothing(seq: int) -> None:
+    """A number that nobody needs."""
 
 
 def _known_times(old: Row) -> tuple[int, int]:

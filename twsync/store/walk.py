@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 from blake3 import blake3
@@ -15,6 +16,7 @@ from twsync.errors import PathError, StoreError
 from twsync.reconcile.model import Kind
 from twsync.store import batches
 from twsync.store.batches import Found
+from twsync.store.beside import Beside
 from twsync.store.diskerrors import fatal
 from twsync.store.hashing import content_of
 from twsync.store.ignore import Ignore
@@ -52,6 +54,11 @@ def entries_of(fd: int) -> Iterator[tuple[bytes, Found]]:
             yield os.fsencode(entry.name), found
 
 
+#: Small files that are hashed in one go, and how many goes the walk is ahead. Fewer are not worth another thread.
+_TOGETHER, _AHEAD = 512, 4
+_FEW = 32
+
+
 class Seen(msgspec.Struct, frozen=True, gc=False):
     """An entry on the disk that is not as its row says, or has none."""
 
@@ -83,15 +90,25 @@ class Walk:
     "Keys that could not be looked at: neither they nor anything below them is taken for vanished."
     found: int = 0
     hashed: int = 0
+    beside: Beside = field(default_factory=lambda: Beside(_AHEAD))
+    "Where small files are hashed while the walk goes on."
+    held: set[int] = field(default_factory=set)
+    "Descriptors of the directories that they are in."
 
     def tree(self) -> None:
         """Walk everything below the root."""
         below = [b""]
-        while below:
-            below += self._directory(below.pop())
-            self.progress(self.found, self.hashed)
-            if self.cancelled():
-                raise StoreError("The scan was cancelled.", "cancelled")
+        try:
+            with self.beside:
+                while below:
+                    below += self._directory(below.pop())
+                    self.progress(self.found, self.hashed)
+                    if self.cancelled():
+                        raise StoreError("The scan was cancelled.", "cancelled")
+                self.beside.finish()
+        finally:
+            for fd in self.held:
+                os.close(fd)
 
     def entry(self, key: bytes) -> bool:
         """Look at one key; False if nothing is there."""
@@ -172,21 +189,36 @@ class Walk:
 
     def _look_at_many(self, fd: int, new: list[tuple[bytes, bytes, Found]]) -> None:
         """Note entries of one directory that are new or not as their rows say."""
+        native = batches.NATIVE
         small: list[tuple[bytes, bytes, Found]] = []
         for key, name, found in new:
-            if batches.NATIVE is not None and found[4] & _TYPE == _REGULAR and found[0] <= limits.SMALL_FILE:
+            if native is not None and found[4] & _TYPE == _REGULAR and found[0] <= limits.SMALL_FILE:
                 small.append((key, name, found))
             else:
                 self._look(key, found, Place(fd, name))
-        if not small or batches.NATIVE is None:
+        if native is None:
             return
-        contents = batches.NATIVE.contents(fd, [name for _key, name, _found in small])
+        for start in range(0, len(small), _TOGETHER):
+            some = small[start : start + _TOGETHER]
+            names = [name for _key, name, _found in some]
+            if len(small) <= _FEW:
+                self._hashed(fd, some, native.contents(fd, names))
+                continue
+            held = os.dup(fd)
+            self.held.add(held)
+            self.beside.run(partial(self._hashed, held, some), native.contents, held, names)
+
+    def _hashed(self, fd: int, small: list[tuple[bytes, bytes, Found]], contents: Iterable[tuple[bytes, Found]]) -> None:
+        """Note files that were hashed beside the walk, and look once more at those that were not."""
         for (key, name, found), (content, after) in zip(small, contents, strict=True):
             if after[5]:
                 self._look(key, found, Place(fd, name))
             elif self._proper(key):
                 self.hashed += after[0]
                 self._note(key, Kind.FILE, content, after, b"")
+        if fd in self.held:
+            self.held.remove(fd)
+            os.close(fd)
 
     def _proper(self, key: bytes) -> bool:
         """Whether a key can be one of a collection; noted if not."""
