@@ -30,7 +30,7 @@ class Need:
     @property
     def key(self) -> bytes:
         """The key to ask by."""
-        return self.changes[0].key
+        return self.changes[0].item.key
 
     @property
     def basis(self) -> Row | None:
@@ -69,8 +69,8 @@ class Needs:
 
 def last_of_all(change: Change) -> bool:
     """Whether a change has to wait until the round's removals are done: it removes, or puts something in place of a directory."""
-    was = change.expected.item.kind if change.expected is not None else Kind.DELETED
-    return not change.item.live or (was is Kind.DIRECTORY and change.item.kind is not Kind.DIRECTORY)
+    kind, expected = change.item.kind, change.expected
+    return kind is Kind.DELETED or (kind is not Kind.DIRECTORY and expected is not None and expected.item.kind is Kind.DIRECTORY)
 
 
 def work_out(

@@ -77,6 +77,11 @@ class Applier:
         changes = ordered(batch)
         few = sum(change.staged is not None for change in changes) <= limits.MAX_SINGLE_FLUSHES
         for change in changes:
+            item, staged = change.item, change.staged
+            if not few and change.expected is None and staged is not None and staged.dressed == (item.mode, item.mtime_ns):
+                # By far the most of a first session: a file that is ready.
+                tasks.append(Task(change, staged.name))
+                continue
             try:
                 tasks.append(self._prepare(change, few))
             except (OSError, PathError) as error:
@@ -166,11 +171,12 @@ class Applier:
         """Tasks of one run: new files together as far as that goes, then the others and what was not done."""
         done: list[Row | None] = self._placing.put_many(tasks) if len(tasks) > 1 else [None]
         for task, row in zip(tasks, done, strict=True):
+            key = task.change.item.key
             if row is None:
-                outcomes[task.change.key] = self._perform(task, rows)
+                outcomes[key] = self._perform(task, rows)
             else:
                 rows.append(row)
-                outcomes[row.key] = Outcome(row.key, Status.DONE)
+                outcomes[key] = Outcome(key, Status.DONE)
 
     def _perform(self, task: Task, rows: list[Row]) -> Outcome:
         change = task.change
@@ -248,7 +254,7 @@ def _folders(tasks: Iterable[Task]) -> set[bytes]:
     for task in tasks:
         item, expected = task.change.item, task.change.expected
         if expected is None or not same_thing(item, expected.item):
-            folders.add(item.key.rpartition(b"/")[0])
+            folders.add(item.key[: max(item.key.rfind(b"/"), 0)])
     return folders
 
 

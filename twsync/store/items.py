@@ -61,6 +61,8 @@ class Items:
         asked = list(keys)
         rows: dict[bytes, Row] = {}
         with self._database.lock:
+            if not asked or not self.seq:
+                return rows
             for start in range(0, len(asked), _TOGETHER):
                 some = asked[start : start + _TOGETHER]
                 # Always as many as the statement has, so that there is one statement: what is missing is filled up with the last one.
