@@ -131,7 +131,7 @@ class Items:
             item = row.item
             # As bytearrays: sqlite3 looks for an adapter of each bytes object, which takes it longer than all the rest of it.
             one = (
-                number, bytearray(item.key), item.kind.value, bytearray(item.content), item.size, item.mtime_ns, item.mode,
+                number, bytearray(item.key), int(item.kind), bytearray(item.content), item.size, item.mtime_ns, item.mode,
                 bytearray(item.target), item.device, bytearray(pack_version(item.version)), seq, signed(row.partner), *row.stat,
             )  # fmt: skip
             values.append((*one, row.seq) if guarded else one)
