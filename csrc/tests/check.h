@@ -50,5 +50,6 @@ void test_sums(void);
 void test_kernels(void);
 void test_streams(void);
 void test_hostile(void);
+void test_files(void);
 
 #endif
