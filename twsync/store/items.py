@@ -134,8 +134,11 @@ class Items:
                 number, bytearray(item.key), int(item.kind), bytearray(item.content), item.size, item.mtime_ns, item.mode,
                 bytearray(item.target), item.device, bytearray(pack_version(item.version)), seq, signed(row.partner), *row.stat,
             )  # fmt: skip
-            values.append((*one, row.seq) if guarded else one)
-            written.append(row)
+            if guarded:
+                values.append((*one, row.seq))
+                written.append(row)
+            else:
+                values.append(one)
         count = self._database.execute_many(f"{_WRITE} WHERE item.seq = ?" if guarded else _WRITE, values)
         self._database.execute("UPDATE collection SET seq = ? WHERE id = ?", (seq, number))
         begin, end, fresh = self._fresh or (before, before, [])

@@ -15,7 +15,7 @@ import os
 import re
 import stat as modes
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 
@@ -94,32 +94,46 @@ class Places:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._held: dict[bytes, Place] = {}
-        self._parent: bytes | None = None
-        self._fd = -1
 
     def __enter__(self) -> Places:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.release()
-
-    def place(self, key: bytes) -> Place:
-        """The place of a key, good until `release`; raises as `Gate.place`."""
-        parent, _, name = key.rpartition(b"/")
-        if parent != self._parent:
-            held = self._held.get(parent)
-            if held is None:
-                held = self._held[parent] = self._gate.place(key)
-            self._parent, self._fd = parent, held.fd
-        if name in _ODD_NAMES or len(name) > limits.MAX_COMPONENT or len(key) > limits.MAX_KEY or b"\0" in name:
-            validate_key(key)
-        return Place(self._fd, name)
-
-    def release(self) -> None:
         """Done with all of them."""
-        held, self._held, self._parent = self._held, {}, None
+        held, self._held = self._held, {}
         for place in held.values():
             place.release()
+
+    def locate(self, keys: Iterable[bytes]) -> tuple[list[int], list[int], list[bytes], dict[int, OSError | PathError]]:
+        """Where these keys are.
+
+        :returns: the numbers, in `keys`, of those that have a place, the descriptors of their directories and their names in them; and of
+            the others what `Gate.place` raised.
+        """
+        numbers: list[int] = []
+        fds: list[int] = []
+        names: list[bytes] = []
+        failed: dict[int, OSError | PathError] = {}
+        longest_name, longest_key = limits.MAX_COMPONENT, limits.MAX_KEY
+        last, fd = None, -1
+        for number, key in enumerate(keys):
+            begins = key.rfind(b"/") + 1
+            parent, name = key[:begins], key[begins:]
+            try:
+                if parent != last:
+                    held = self._held.get(parent)
+                    if held is None:
+                        held = self._held[parent] = self._gate.place(key)
+                    last, fd = parent, held.fd
+                if name in _ODD_NAMES or len(name) > longest_name or len(key) > longest_key or b"\0" in name:
+                    validate_key(key)
+            except (OSError, PathError) as error:
+                failed[number] = error
+            else:
+                numbers.append(number)
+                fds.append(fd)
+                names.append(name)
+        return numbers, fds, names, failed
 
 
 class _Directory:

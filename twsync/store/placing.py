@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from twsync import limits
-from twsync.errors import PathError
 from twsync.reconcile.model import Item, Kind
 from twsync.store import crossing
 from twsync.store.hashing import content_of
@@ -96,22 +95,20 @@ class Placing:
         """New files whose content is staged, into folders that are there, all at once; None for each that is not done."""
         rows: list[Row | None] = [None] * len(tasks)
         for start, end in pieces([task.change.item.key for task in tasks]):
-            numbers: list[int] = []
-            places: list[Place] = []
-            with Places(self._gate) as held:
-                for number in range(start, end):
-                    try:
-                        places.append(held.place(tasks[number].change.item.key))
-                        numbers.append(number)
-                    except (OSError, PathError):
-                        continue
+            some = tasks[start:end]
+            with Places(self._gate) as places:
+                numbers, fds, names, _failed = places.locate([task.change.item.key for task in some])
                 self._step("put")
-                moved = self._staging.move_many([tasks[number].staged for number in numbers], places)
+                moved = self._staging.move_many([some[number].staged for number in numbers], fds, names)
             for number, (size, mtime_ns, ctime_ns, ino, mode, error) in zip(numbers, moved or (), strict=False):
-                if not error:
-                    change = tasks[number].change
-                    stat = _just_placed(Stat(size, mtime_ns, ctime_ns, ino, mode & PERMISSIONS), change.item) if mode else NO_STAT
-                    rows[number] = Row(change.item, stat, 0, change.partner)
+                if error:
+                    continue
+                change = some[number].change
+                stat = NO_STAT
+                if mode:
+                    trusted = _trusted(change.item, size, mtime_ns, ctime_ns)
+                    stat = Stat(size, mtime_ns, ctime_ns if trusted else 0, ino, mode & PERMISSIONS)
+                rows[start + number] = Row(change.item, stat, 0, change.partner)
         return rows
 
     def _rows(self, task: Task, place: Place) -> list[Row]:
@@ -200,17 +197,16 @@ class Placing:
 
 def _stat(found: os.stat_result | None, item: Item) -> Stat:
     """The stat cache of something just put into place."""
-    return NO_STAT if found is None else _just_placed(Stat.of(found), item)
+    if found is None:
+        return NO_STAT
+    stat = Stat.of(found)
+    return stat if item.kind is not Kind.FILE or _trusted(item, stat.size, stat.mtime_ns, stat.ctime_ns) else stat.distrusted()
 
 
-def _just_placed(stat: Stat, item: Item) -> Stat:
-    """What of the stat can be trusted.
+def _trusted(item: Item, size: int, mtime_ns: int, ctime_ns: int) -> bool:
+    """Whether the stat of a file that was just put into place proves its content.
 
     It carries the size and time of its item; whoever has written to it since shows by them, unless its time is about now already. (An
     edit of the same size that sets that very time again, between the rename and this look, is the one that would be overlooked.)
     """
-    if item.kind is Kind.FILE:
-        touched = stat.size != item.size or stat.mtime_ns != item.mtime_ns
-        if touched or stat.ctime_ns - stat.mtime_ns < limits.RACY_NS:
-            return stat.distrusted()
-    return stat
+    return size == item.size and mtime_ns == item.mtime_ns and ctime_ns - mtime_ns >= limits.RACY_NS

@@ -16,7 +16,6 @@ from twsync.store import batches
 from twsync.store.diskerrors import show
 from twsync.store.hashing import hash_descriptor, same_file
 from twsync.store.paths import Gate, Places, pieces
-from twsync.store.place import Place
 from twsync.store.rows import Row, Stat
 
 #: Why a file is not given.
@@ -118,26 +117,17 @@ def read_contents(gate: Gate, items: Sequence[Item]) -> tuple[bytes, list[str]]:
     reasons = [""] * len(items)
     data: list[bytes] = []
     for start, end in pieces([item.key for item in items]):
-        numbers: list[int] = []
-        places: list[Place] = []
-        with Places(gate) as held:
-            for number in range(start, end):
-                try:
-                    places.append(held.place(items[number].key))
-                    numbers.append(number)
-                except (OSError, PathError) as error:
-                    reasons[number] = _reason(error)
-            there = [items[number] for number in numbers]
-            read, codes = batches.NATIVE.read(
-                [place.fd for place in places],
-                [place.name for place in places],
-                [item.size for item in there],
-                [item.content for item in there],
-            )
+        some = items[start:end]
+        with Places(gate) as places:
+            numbers, fds, names, failed = places.locate([item.key for item in some])
+            there = [some[number] for number in numbers]
+            read, codes = batches.NATIVE.read(fds, names, [item.size for item in there], [item.content for item in there])
         data.append(read)
+        for number, error in failed.items():
+            reasons[start + number] = _reason(error)
         for number, code in zip(numbers, codes, strict=True):
             if code:
-                reasons[number] = CHANGED if code < 0 or code in _NO_FILE else UNREADABLE
+                reasons[start + number] = CHANGED if code < 0 or code in _NO_FILE else UNREADABLE
     return b"".join(data), reasons
 
 

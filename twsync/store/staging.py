@@ -118,12 +118,10 @@ class Staging:
             for error, name, content, size, mode, mtime_ns in zip(errors, names, contents, sizes, modes, mtimes, strict=True)
         ]
 
-    def move_many(self, names: Sequence[bytes], places: Sequence[Place]) -> Iterable[Found] | None:
-        """Move complete files to places where nothing stands, and look at them there; see `Batches.place`. None where only single files
-        can be moved."""
-        if batches.NATIVE is None:
-            return None
-        return batches.NATIVE.place(self._fd, names, [place.fd for place in places], [place.name for place in places])
+    def move_many(self, staged: Sequence[bytes], fds: Sequence[int], names: Sequence[bytes]) -> Iterable[Found] | None:
+        """Move complete files to names, in open directories, that nothing holds, and look at them there; see `Batches.place`. None where
+        only single files can be moved."""
+        return None if batches.NATIVE is None else batches.NATIVE.place(self._fd, staged, fds, names)
 
     def create(self, content: bytes) -> Partial:
         """Begin to receive this content from its first byte; what was received before stays as a basis until this one is finished.
