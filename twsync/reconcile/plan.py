@@ -281,7 +281,7 @@ class _Draft:
             parents = housed.get(operation.sides)
             if parents is None:
                 parents = housed[operation.sides] = set()
-            if key[:end] not in parents and operation.result.live:
+            if key[:end] not in parents and operation.result.kind is not Kind.DELETED:
                 side = next((side for side in operation.sides if homeless(side, key)), None)
                 if side is not None:
                     self.skip(key, side, NO_DIRECTORY)

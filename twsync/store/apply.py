@@ -110,7 +110,7 @@ class Applier:
         self._step("done")
         if failure is not None:
             raise failure
-        return [outcomes[change.key] for change in changes]
+        return [outcomes[change.item.key] for change in changes]
 
     def finish(self) -> None:
         """Set the modes and times of folders. At a session's end, also of one that failed.

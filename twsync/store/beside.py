@@ -1,4 +1,4 @@
-"""A second thread for one piece of work: what it does is done in order, and its results are taken in order."""
+"""Threads beside the one that does a piece of work: it goes on, and takes their results in the order in which it asked for them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ P = ParamSpec("P")
 
 
 class Beside:
-    """Jobs for a thread that is started with the first of them. Use it by `with`: it is left when the thread has ended.
+    """Jobs for threads that are started when there are some. Use it by `with`: it is left when they have ended.
 
+    :param threads: one does all jobs in their order.
     :param ahead: jobs that may wait or be under way before `run` waits for the first of them.
     """
 
-    def __init__(self, ahead: int) -> None:
+    def __init__(self, threads: int, ahead: int) -> None:
+        self._threads = threads
         self._ahead = ahead
         self._pool: ThreadPoolExecutor | None = None
         self._waiting: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
@@ -33,7 +35,7 @@ class Beside:
     def run(self, then: Callable[[T], None], job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
         """Do a job there; its result goes to `then`, here, at a later `run` or at `finish`, which also raise what it raises."""
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, "twsync beside")
+            self._pool = ThreadPoolExecutor(self._threads, "twsync beside")
         self._waiting.append((self._pool.submit(job, *args, **kwargs), then))
         while len(self._waiting) > self._ahead:
             self._take()

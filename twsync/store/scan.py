@@ -74,7 +74,7 @@ def scan(
     findings = _Findings(journal, device)
     walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {})
     recorded = 0
-    with Beside(1) as writer:
+    with Beside(1, 1) as writer:
 
         def halfway(found: int, hashed: int) -> None:
             nonlocal recorded

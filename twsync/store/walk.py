@@ -54,8 +54,9 @@ def entries_of(fd: int) -> Iterator[tuple[bytes, Found]]:
             yield os.fsencode(entry.name), found
 
 
-#: Small files that are hashed in one go, and how many goes the walk is ahead. Fewer are not worth another thread.
-_TOGETHER, _AHEAD = 512, 4
+#: Threads that hash small files while the walk goes on, files of one go, and how many goes the walk is ahead.
+_THREADS, _TOGETHER, _AHEAD = 2, 512, 6
+#: So few are not worth another thread.
 _FEW = 32
 
 
@@ -90,7 +91,7 @@ class Walk:
     "Keys that could not be looked at: neither they nor anything below them is taken for vanished."
     found: int = 0
     hashed: int = 0
-    beside: Beside = field(default_factory=lambda: Beside(_AHEAD))
+    beside: Beside = field(default_factory=lambda: Beside(_THREADS, _AHEAD))
     "Where small files are hashed while the walk goes on."
     held: set[int] = field(default_factory=set)
     "Descriptors of the directories that they are in."
