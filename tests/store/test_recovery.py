@@ -102,7 +102,7 @@ def die_at(point: int, patch: pytest.MonkeyPatch) -> Callable[[str], None]:
         if count == point:
             os._exit(9)
 
-    for owner, names in ((Place, VERBS), (Database, ("execute_many",))):
+    for owner, names in ((Place, VERBS), (Database, ("execute_many", "insert"))):
         for name in names:
             genuine = getattr(owner, name)
 

@@ -13,9 +13,10 @@ from twsync.store.rows import Row, Stat
 _ITEM = "key, kind, content, size, mtime_ns, mode, target, device, version"
 _ROW = f"{_ITEM}, seq, partner, st_size, st_mtime_ns, st_ctime_ns, st_ino, st_mode"
 _KINDS = tuple(Kind)
-_WRITE = f"INSERT INTO item (collection, {_ROW}) VALUES ({', '.join('?' * 17)}) ON CONFLICT (collection, key) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in _ROW.split(", ")[1:]
-)
+_INTO = f"item (collection, {_ROW})"
+_KEEP = "ON CONFLICT (collection, key) DO NOTHING"
+_REPLACE = f"ON CONFLICT (collection, key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _ROW.split(', ')[1:])}"
+_GUARDED = f"INSERT INTO {_INTO} VALUES ({', '.join('?' * 17)}) {_REPLACE} WHERE item.seq = ?"
 
 #: Rows that one statement looks up.
 _TOGETHER = 64
@@ -124,6 +125,7 @@ class Items:
         """
         before = seq = self.seq
         values: list[tuple[Any, ...]] = []
+        replacing: list[tuple[Any, ...]] = []
         written: list[Row] = []
         number = self._collection
         for row in rows:
@@ -135,11 +137,14 @@ class Items:
                 bytearray(item.target), item.device, bytearray(pack_version(item.version)), seq, signed(row.partner), *row.stat,
             )  # fmt: skip
             if guarded:
-                values.append((*one, row.seq))
                 written.append(row)
+            if guarded and row.seq:
+                replacing.append((*one, row.seq))
             else:
                 values.append(one)
-        count = self._database.execute_many(f"{_WRITE} WHERE item.seq = ?" if guarded else _WRITE, values)
+        count = self._database.insert(_INTO, values, _KEEP if guarded else _REPLACE)
+        if replacing:
+            count += self._database.execute_many(_GUARDED, replacing)
         self._database.execute("UPDATE collection SET seq = ? WHERE id = ?", (seq, number))
         begin, end, fresh = self._fresh or (before, before, [])
         if not guarded or count != len(written):
