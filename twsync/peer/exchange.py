@@ -99,6 +99,9 @@ class _Session:
         self._store: Store | None = None
         self._scanning: Deferred[ScanResult] | None = None
         self._movement: Movement | None = None
+        # What the first scan has found so far, and who shows it to the other side.
+        self._found: list[Item] = []
+        self._showing: Comparison | None = None
         self._mine = Anchors()
         self._common: Mark | None = None
         self._sync_type = terms.sync_type
@@ -162,13 +165,16 @@ class _Session:
         movement = self._movement = Movement(
             self._dialogue, self._tasks, self._collection, self._store, self._tools, comparison.offered, self._dialogue.zstd, self._tally
         )
+        scope = self._first_scope()
+        if scope.send:
+            self._showing = comparison
+            self._show_more([])
         scanned, self._scanning = await self._scanning, None
         where = f"the folder of {self._rows.name} on {self._collection.device}"
         guard = safety.guard_emptied(scanned.found, scanned.known, allowed=self._allow_deletes, root=where)
         if guard is not None:
             raise guard
         await self._record(scanned)
-        scope = self._first_scope()
         number, retry = 1, frozenset[bytes]()
         while await self._round(number, comparison, movement, scope, retry):
             number += 1
@@ -194,8 +200,19 @@ class _Session:
             device=self._collection.device,
             only=only,
             cancelled=lambda: self._dialogue.error is not None,
-            record=True,
+            early=self._show if only is None else None,
         )
+
+    def _show(self, changes: list[Row]) -> None:
+        """Changes while the scan goes on, which the other side may look at meanwhile. In a thread of the scan."""
+        self._write_scan(ScanResult(changes, [], [], 0, 0))
+        self._work.back(self._show_more, [row.item for row in changes])
+
+    def _show_more(self, items: list[Item]) -> None:
+        self._found += items
+        if self._showing is not None and self._found and self._dialogue.error is None:
+            found, self._found = self._found, []
+            self._showing.show(found)
 
     async def _record(self, scanned: ScanResult) -> None:
         self._dialogue.check()
@@ -205,7 +222,7 @@ class _Session:
     def _write_scan(self, scanned: ScanResult) -> None:
         """Durable before any of it is shown: a counter that the other side has seen must never be used again."""
         self._rows.record(scanned)
-        if scanned.changes or scanned.recorded:
+        if scanned.changes:
             self._collection.journal.durable()
 
     # --- hello and open --------------------------------------------------------------------------------------------------------------

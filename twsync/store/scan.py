@@ -25,8 +25,8 @@ from twsync.store.paths import Gate, split_key
 from twsync.store.rows import NO_STAT, Row, Stat
 from twsync.store.walk import Seen, Walk
 
-#: Changes that are worth writing while the scan goes on.
-_MANY = 2048
+#: Changes that are worth taking while the scan goes on.
+MANY = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class ScanResult:
     "Entries on the disk, ignored and skipped ones included, twsync's own folder not."
     known: int
     "Live rows that the journal had before."
-    recorded: int = 0
-    "Changes that are not in the list, because they are in the journal already."
+    taken: int = 0
+    "Changes that are not in the list, because `early` took them."
 
 
 def scan(
@@ -57,7 +57,7 @@ def scan(
     only: Iterable[bytes] | None = None,
     cancelled: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
-    record: bool = False,
+    early: Callable[[list[Row]], None] | None = None,
 ) -> ScanResult:
     """Find local changes. Takes as long as it takes, so call it in a pool.
 
@@ -66,27 +66,27 @@ def scan(
     :param only: look at these keys alone (a further round), and at folders above them that the journal does not know.
     :param cancelled: asked now and then; True ends the scan.
     :param progress: called now and then with (entries seen, bytes hashed).
-    :param record: write what is there and new or changed into the journal while the scan goes on, if it is much. What is gone is left to
-        the caller, who may have a reason to doubt it.
+    :param early: takes what is there and new or changed while the scan goes on, if it is much, in a thread of its own; it is not among the
+        changes of the result. What is gone always is: there may be a reason to doubt it.
     :raises StoreError: `cancelled`, `permission-denied` (the root), `too-many-files`.
     """
     glances = journal.glances()
     findings = _Findings(journal, device)
     walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {})
-    recorded = 0
+    taken = 0
     with Beside(1, 1) as writer:
 
         def halfway(found: int, hashed: int) -> None:
-            nonlocal recorded
+            nonlocal taken
             (progress or _silent)(found, hashed)
-            if len(walk.seen) >= _MANY:
+            if early is not None and len(walk.seen) >= MANY:
                 changes = findings.take(walk)
-                recorded += len(changes)
-                writer.run(_nothing, journal.record, ScanResult(changes, [], [], 0, 0))
+                taken += len(changes)
+                writer.run(_nothing, early, changes)
 
         if only is None:
             walk.known = {glance[0]: glance for glance in glances}
-            walk.progress = halfway if record else walk.progress
+            walk.progress = halfway
             walk.tree()
         else:
             _some(walk, only, glances)
@@ -95,7 +95,7 @@ def scan(
     gone = _vanished(walk)
     changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
     changes.sort(key=lambda row: row.item.key)
-    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, len(glances), recorded)
+    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, len(glances), taken)
 
 
 class _Findings:
@@ -155,8 +155,8 @@ def _silent(found: int, hashed: int) -> None:
     """Progress that nobody looks at."""
 
 
-def _nothing(seq: int) -> None:
-    """A number that nobody needs."""
+def _nothing(none: None) -> None:
+    """What comes of work that gives nothing."""
 
 
 def _known_times(old: Row) -> tuple[int, int]:
