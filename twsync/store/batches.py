@@ -38,6 +38,8 @@ class Batches:
         from twsync.store._files import ffi, lib
 
         self._ffi, self._lib = ffi, lib
+        # For what is written before it is read.
+        self._new = ffi.new_allocator(should_clear_after_alloc=False)
         self._kernel = lib.twf_kernel_find(ffi.NULL if kernel is None else kernel.encode())
         if self._kernel == ffi.NULL:
             raise LookupError(f"there is no kernel {kernel!r} that this CPU can run")
@@ -50,7 +52,7 @@ class Batches:
         :raises OSError: it cannot be listed.
         """
         ffi = self._ffi
-        names, stats, used = ffi.new("char[]", _NAMES), ffi.new("twf_stat[]", _ENTRIES), ffi.new("size_t *")
+        names, stats, used = self._new("char[]", _NAMES), self._new("twf_stat[]", _ENTRIES), self._new("size_t *")
         while True:
             used[0] = _NAMES
             count = self._lib.twf_list(fd, names, used, stats, _ENTRIES)
@@ -64,16 +66,16 @@ class Batches:
     def contents(self, fd: int, names: Sequence[bytes]) -> Iterator[tuple[bytes, Found]]:
         """Content ids of the small files of an open directory, with the stat that belongs to each."""
         ffi, count = self._ffi, len(names)
-        buffer, sizes = ffi.new("uint8_t[]", _TOGETHER), ffi.new("uint32_t[]", count)
-        sums, stats = ffi.new("uint8_t[]", _SUM * count), ffi.new("twf_stat[]", count)
+        buffer, sizes = self._new("uint8_t[]", _TOGETHER), self._new("uint32_t[]", count)
+        sums, stats = self._new("uint8_t[]", _SUM * count), self._new("twf_stat[]", count)
         self._lib.twf_hash(self._kernel, fd, _joined(names), count, limits.SMALL_FILE, buffer, _TOGETHER, sizes, sums, stats)
         return zip(_cut(bytes(ffi.buffer(sums))), _FOUND.iter_unpack(bytes(ffi.buffer(stats))), strict=True)
 
     def read(self, fds: Sequence[int], names: Sequence[bytes], sizes: Sequence[int], contents: Sequence[bytes]) -> tuple[bytes, list[int]]:
         """The files that have these sizes and contents, one after the other, and 0, an errno, `CHANGED` or `OTHER` for each."""
         ffi, count = self._ffi, len(names)
-        out, errors = ffi.new("uint8_t[]", sum(sizes) + 1), ffi.new("int32_t[]", count)
-        found, sums = ffi.new("uint32_t[]", count), ffi.new("uint8_t[]", _SUM * count)
+        out, errors = self._new("uint8_t[]", sum(sizes) + 1), self._new("int32_t[]", count)
+        found, sums = self._new("uint32_t[]", count), self._new("uint8_t[]", _SUM * count)
         with (
             ffi.from_buffer("int32_t[]", array("i", fds)) as directories,
             ffi.from_buffer("uint32_t[]", array("I", sizes)) as lengths,
@@ -95,7 +97,7 @@ class Batches:
         """New files in an open directory from contents that follow each other, each proved, with mode and time (nanoseconds); 0, an
         errno or `CHANGED` for each."""
         ffi, count = self._ffi, len(names)
-        sums, errors = ffi.new("uint8_t[]", _SUM * count), ffi.new("int32_t[]", count)
+        sums, errors = self._new("uint8_t[]", _SUM * count), self._new("int32_t[]", count)
         with (
             ffi.from_buffer("uint8_t[]", data) as held,
             ffi.from_buffer("uint32_t[]", array("I", sizes)) as lengths,
@@ -110,7 +112,7 @@ class Batches:
     def place(self, fd: int, staged: Sequence[bytes], fds: Sequence[int], names: Sequence[bytes]) -> Iterator[Found]:
         """Move files of one open directory to names that nothing holds, and look at them there: a mode of 0 is one that is gone since."""
         ffi, count = self._ffi, len(names)
-        stats = ffi.new("twf_stat[]", count)
+        stats = self._new("twf_stat[]", count)
         with ffi.from_buffer("int32_t[]", array("i", fds)) as directories:
             self._lib.twf_place(fd, _joined(staged), directories, _joined(names), count, stats)
         return _FOUND.iter_unpack(bytes(ffi.buffer(stats)))
