@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from cffi import FFI
 
+
 class Module(NamedTuple):
     """One extension module.
 
