@@ -20,13 +20,14 @@ from cffi import FFI
 class Module(NamedTuple):
     """One extension module.
 
-    :ivar api: the header that cffi is given too.
-    :ivar header: what the sources include.
+    :ivar apis: the headers that cffi is given too.
+    :ivar includes: what cffi's own source includes.
+    :ivar headers: those that only the others include.
     """
 
     name: str
-    api: str
-    header: str
+    apis: tuple[str, ...]
+    includes: tuple[str, ...]
     sources: tuple[str, ...]
     headers: tuple[str, ...]
 
@@ -34,15 +35,15 @@ class Module(NamedTuple):
 KERNELS = ("scan.c", "scan_avx2.c", "scan_avx512.c", "sums_avx512.c")
 CORE = Module(
     "twsync.delta._core",
-    "delta_api.h",
-    "delta.h",
+    ("delta_api.h",),
+    ("delta.h",),
     ("weaksum.c", "xxh64.c", "blocktable.c", *KERNELS, "signature.c", "search.c", "patch.c"),
     ("weaksum.h", "xxh64.h", "blocktable.h", "kernel.h"),
 )
 FILES = Module(
     "twsync.store._files",
-    "files_api.h",
-    "files.h",
+    ("files_api.h",),
+    ("files.h",),
     ("blake3_many.c", "blake3_avx2.c", "blake3_avx512.c", "smallfiles.c"),
     ("blake3_many.h", "blake3_lanes.h"),
 )
@@ -53,13 +54,14 @@ def builder(module: Module, folder: str) -> FFI:
     """The cffi builder of a module, with the C sources taken from `folder`: relative for setuptools, absolute to build elsewhere."""
     ffi = FFI()
     here = Path(__file__).resolve().parent if "__file__" in globals() else Path(folder)
-    ffi.cdef((here / module.api).read_text(encoding="utf-8"))
+    for api in module.apis:
+        ffi.cdef((here / api).read_text(encoding="utf-8"))
     ffi.set_source(
         module.name,
-        f'#include "{module.header}"',
+        "".join(f'#include "{header}"\n' for header in module.includes),
         sources=[f"{folder}/{name}" for name in module.sources],
         include_dirs=[folder],
-        depends=[f"{folder}/{name}" for name in (module.api, module.header, *module.headers, "build_delta.py")],
+        depends=[f"{folder}/{name}" for name in (*module.apis, *module.includes, *module.headers, "build_delta.py")],
         extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-std=c11"],
     )
     return ffi

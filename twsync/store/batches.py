@@ -88,7 +88,7 @@ class Batches:
         self,
         fd: int,
         names: Sequence[bytes],
-        data: bytes,
+        data: bytes | memoryview,
         sizes: Sequence[int],
         contents: Sequence[bytes],
         modes: Sequence[int],

@@ -94,7 +94,7 @@ class Staging:
         return Staged(name, content, len(data), None if mtime_ns is None else (mode & 0o777, mtime_ns))
 
     def put_many(
-        self, data: bytes, sizes: Sequence[int], contents: Sequence[bytes], modes: Sequence[int], mtimes: Sequence[int]
+        self, data: bytes | memoryview, sizes: Sequence[int], contents: Sequence[bytes], modes: Sequence[int], mtimes: Sequence[int]
     ) -> list[Staged | None]:
         """Small files whose bytes follow each other in `data`, each with the mode and time it will have; None for one that is not that
         content.
