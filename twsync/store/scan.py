@@ -43,8 +43,6 @@ class ScanResult:
     "Entries on the disk, ignored and skipped ones included, twsync's own folder not."
     known: int
     "Live rows that the journal had before."
-    taken: int = 0
-    "Changes that are not in the list, because `early` took them."
 
 
 def scan(
@@ -73,16 +71,12 @@ def scan(
     glances = journal.glances()
     findings = _Findings(journal, device)
     walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {})
-    taken = 0
     with Beside(1, 1) as writer:
 
         def halfway(found: int, hashed: int) -> None:
-            nonlocal taken
             (progress or _silent)(found, hashed)
             if early is not None and len(walk.seen) >= MANY:
-                changes = findings.take(walk)
-                taken += len(changes)
-                writer.run(_nothing, early, changes)
+                writer.run(_nothing, early, findings.take(walk))
 
         if only is None:
             walk.known = {glance[0]: glance for glance in glances}
@@ -95,7 +89,7 @@ def scan(
     gone = _vanished(walk)
     changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
     changes.sort(key=lambda row: row.item.key)
-    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, len(glances), taken)
+    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, len(glances))
 
 
 class _Findings:
