@@ -73,6 +73,6 @@ export WANT_HEADERS
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
-	rm -f twsync/delta/_core*.so twisted/plugins/dropin.cache
+	rm -f twsync/delta/_core*.so twsync/store/_files*.so twisted/plugins/dropin.cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	test ! -e csrc/tests/Makefile || $(MAKE) -C csrc/tests clean

@@ -1,4 +1,4 @@
-"""Builds twsync: the Python packages, the twistd plugin, and the delta core in C.
+"""Builds twsync: the Python packages, the twistd plugin, and what is in C: the delta core and the batches of small files.
 
 The rest of the metadata stands in pyproject.toml. The packages are listed by hand because automatic discovery gives up on a tree with
 ``csrc/``, ``etc/`` and ``twisted/`` beside the product; ``tests/test_packaging.py`` compares the list with the folders.
@@ -13,6 +13,7 @@ The rest of the metadata stands in pyproject.toml. The packages are listed by ha
 from __future__ import annotations
 
 import os
+import sys
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
@@ -47,6 +48,11 @@ NATIVE = os.environ.get("TWSYNC_NATIVE", "auto")
 if NATIVE not in {"auto", "yes", "no"}:
     raise SystemExit(f"TWSYNC_NATIVE is {NATIVE!r}; write auto, yes or no")
 
+CFFI_MODULES = ["csrc/build_delta.py:ffibuilder"]
+if sys.platform == "linux":
+    # The batches of small files are made of Linux's system calls.
+    CFFI_MODULES.append("csrc/build_delta.py:filesbuilder")
+
 
 class BuildCore(build_ext):
     """The usual C build, but one that may fail when the C core was not demanded."""
@@ -64,7 +70,7 @@ else:
     setup(
         packages=PACKAGES,
         package_data=PACKAGE_DATA,
-        cffi_modules=["csrc/build_delta.py:ffibuilder"],
+        cffi_modules=CFFI_MODULES,
         cmdclass={"build_ext": BuildCore},
         # The module keeps to CPython's stable interface, so one wheel serves every version from 3.11 on.
         options={"bdist_wheel": {"py_limited_api": "cp311"}},

@@ -151,6 +151,8 @@ PARALLEL_HASH = 16 * MIB
 HASH_AHEAD = 2 * MIB
 #: Up to so many files a batch are flushed one by one; for more, the whole file system is flushed once.
 MAX_SINGLE_FLUSHES = 8
+#: Directories that are held open at once while many small files are read or placed.
+MAX_FOLDERS_TOGETHER = 64
 #: Seconds and bytes that partly received files are kept for.
 STAGING_AGE = 14 * 86400.0
 STAGING_BYTES = 8 * 1024 * MIB

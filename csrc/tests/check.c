@@ -238,6 +238,7 @@ int main(void) {
     test_kernels();
     test_streams();
     test_hostile();
+    test_files();
     test_bulk();
     puts("ok");
     return 0;

@@ -50,6 +50,7 @@ void test_sums(void);
 void test_kernels(void);
 void test_streams(void);
 void test_hostile(void);
+void test_files(void);
 void test_bulk(void);
 
 #endif

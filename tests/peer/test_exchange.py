@@ -8,8 +8,10 @@ import shutil
 
 import pytest
 
+from twsync.peer.comparing import Comparison
 from twsync.reconcile.model import Policy, SyncType
 from twsync.session.result import State
+from twsync.store import scan
 
 ONE_WAY = [SyncType.ONE_WAY_FROM_CLIENT, SyncType.ONE_WAY_FROM_SERVER]
 
@@ -48,6 +50,34 @@ def test_first_session_brings_both_together(world):
     assert (two_result.sent.added, two_result.received.added) == (2, 6)
     assert one_result.sent.literal_bytes == two_result.received.literal_bytes == len("from one" + "deep")
     assert one_result.sent.wire_bytes == two_result.received.wire_bytes > 0
+
+
+@pytest.mark.parametrize("sync_type", list(SyncType))
+def test_rows_shown_while_the_scan_goes_on_come_to_the_same(world, pair, sync_type, monkeypatch):
+    shown = []
+    genuine = Comparison.show
+    monkeypatch.setattr(Comparison, "show", lambda self, rows: (shown.extend(rows), genuine(self, rows)))
+
+    def session(many):
+        monkeypatch.setattr(scan, "MANY", many)
+        one, two = world.host(f"laptop {many}"), world.host(f"desktop {many}")
+        for number in range(12):
+            one.write(f"sub{number % 3}/{number}.txt", f"content {number}")
+            two.write(f"sub{number % 4}/{number}.txt", f"content {number}")
+        good(world.sync(one, two))
+        for host, text in ((one, "one"), (two, "two")):
+            for number in range(4):
+                host.write(f"sub{number}/{text} {number}.txt", text)
+            host.write("sub0/0.txt", text, mtime=10**18)
+        (one.folder / "sub1" / "1.txt").unlink()
+        results = good(world.sync(one, two, sync_type))
+        counts = [(result.sent.added, result.sent.changed, result.sent.deleted, result.sent.literal_bytes) for result in results]
+        return [{path: data for path, data in host.tree().items() if "conflict" not in path} for host in (one, two)], counts
+
+    plain = session(10**6)
+    assert not shown
+    assert session(1) == plain
+    assert len(shown) > 24
 
 
 def test_nothing_changed_costs_next_to_nothing(world, pair):

@@ -12,6 +12,7 @@ from blake3 import blake3
 
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
+from twsync.store import batches
 from twsync.store.apply import Applier
 from twsync.store.changes import Change, Outcome, ordered
 from twsync.store.ignore import Ignore
@@ -115,6 +116,12 @@ class Host:
 
     def recover(self) -> int:
         return recover(self.gate, self.rows, self.staging)
+
+
+@pytest.fixture
+def singly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """File by file, as where the C part was not built."""
+    monkeypatch.setattr(batches, "NATIVE", None)
 
 
 @pytest.fixture

@@ -13,10 +13,12 @@ import pytest
 from blake3 import blake3
 from msgspec.structs import replace
 
+from twsync import limits
 from twsync.errors import StoreError
 from twsync.reconcile.model import Item
 from twsync.reconcile.versions import Version
-from twsync.store import barrier, syscalls
+from twsync.store import barrier, batches, syscalls
+from twsync.store.batches import Batches
 from twsync.store.changes import Change
 from twsync.store.place import Place
 from twsync.store.syscalls import LackingError
@@ -26,14 +28,17 @@ def statuses(outcomes) -> dict[bytes, str]:
     return {key: outcome.reason or str(outcome.status) for key, outcome in outcomes.items()}
 
 
-@pytest.fixture(params=["exchange", "plain", "mounts"])
+@pytest.fixture(params=["exchange", "singly", "plain", "mounts"])
 def system(request, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The kernel's ways to rename: all of them, none of the newer ones, and none between twsync's folder and the collection's."""
+    """The kernel's ways to rename: all of them, many files at once or singly; none of the newer ones; none between twsync's folder and the
+    collection's."""
     limit(request.param, monkeypatch)
     return request.param
 
 
 def limit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name != "exchange":
+        monkeypatch.setattr(batches, "NATIVE", None)
     if name == "plain":
         monkeypatch.setattr(syscalls, "_renameat2", None)
     elif name == "mounts":
@@ -320,7 +325,7 @@ def test_the_same_name_may_go_to_the_trash_twice(host) -> None:
     ("number", "code"),
     [(errno.ENOSPC, "disk-full"), (errno.EDQUOT, "disk-full"), (errno.EROFS, "read-only"), (errno.EIO, "disk-error")],
 )
-def test_a_disk_that_cannot_go_on_ends_the_session_and_keeps_what_was_done(host, monkeypatch, number: int, code: str) -> None:
+def test_a_disk_that_cannot_go_on_ends_the_session_and_keeps_what_was_done(host, singly, monkeypatch, number: int, code: str) -> None:
     genuine = Place.move
     calls = []
 
@@ -345,7 +350,7 @@ def test_a_disk_that_cannot_go_on_ends_the_session_and_keeps_what_was_done(host,
 @pytest.mark.parametrize(
     ("number", "reason"), [(errno.EACCES, "permission-denied"), (errno.ENAMETOOLONG, "name-too-long"), (errno.EILSEQ, "bad-name")]
 )
-def test_one_refused_item_does_not_stop_the_others(host, monkeypatch, number: int, reason: str) -> None:
+def test_one_refused_item_does_not_stop_the_others(host, singly, monkeypatch, number: int, reason: str) -> None:
     genuine = Place.move
 
     def refusing(self: Place, to: Place) -> None:
@@ -356,6 +361,31 @@ def test_one_refused_item_does_not_stop_the_others(host, monkeypatch, number: in
     batch = [host.file(name, b"new") for name in (b"a", b"b", b"c")]
     monkeypatch.setattr(Place, "move", refusing)
     assert statuses(host.apply(*batch)) == {b"a": "done", b"b": reason, b"c": "done"}
+
+
+@pytest.mark.skipif(batches.NATIVE is None, reason="the C part was not built")
+def test_what_a_batch_does_not_do_is_done_singly_and_says_why(host, monkeypatch) -> None:
+    genuine = Batches.place
+
+    def refusing(self: Batches, fd: int, staged, fds, names):
+        found = list(genuine(self, fd, staged, fds, [b"x" * 300 if name == b"b" else name for name in names]))
+        assert [one[5] for one in found] == [0, errno.ENAMETOOLONG, errno.EEXIST, 0]
+        return found
+
+    monkeypatch.setattr(Batches, "place", refusing)
+    batch = [host.file(name, b"new") for name in (b"a", b"b", b"c", b"d")]
+    host.write("c", b"somebody else's")
+    assert statuses(host.apply(*batch)) == {b"a": "done", b"b": "done", b"c": "changed", b"d": "done"}
+    assert host.tree() == {"a": b"new", "b": b"new", "c": b"somebody else's", "d": b"new"}
+
+
+@pytest.mark.parametrize("folders", [1, limits.MAX_FOLDERS_TOGETHER, limits.MAX_FOLDERS_TOGETHER + 1])
+def test_new_files_in_many_folders(host, folders: int) -> None:
+    keys = [b"%d/%s" % (number, name) for number in range(folders) for name in (b"a", b"b")]
+    made = [host.folder(b"%d" % number) for number in range(folders)]
+    assert set(statuses(host.apply(*made, *(host.file(key, b"data") for key in keys))).values()) == {"done"}
+    assert len(host.tree()) == 3 * folders
+    assert host.look().changes == []
 
 
 def test_a_full_disk_while_staging_names_the_folder(host, monkeypatch) -> None:

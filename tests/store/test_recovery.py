@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from twsync.reconcile.model import Kind
 from twsync.reconcile.versions import Version
-from twsync.store import folders, syscalls
+from twsync.store import batches, folders, syscalls
+from twsync.store.batches import Batches
 from twsync.store.changes import Change
 from twsync.store.database import Database
 from twsync.store.place import Place
@@ -56,6 +57,7 @@ NEW = {
     "g": b"g",
     "h": b"target",
     "n": b"new n",
+    "o": b"new o",
 }
 
 
@@ -82,6 +84,7 @@ def batch(host) -> list[Change]:
         b"g": lambda: Change(replace(host.rows.get(b"g").item, mode=0o600, mtime_ns=99, version=version), host.rows.get(b"g")),
         b"h": lambda: host.link(b"h", b"target"),
         b"n": lambda: host.file(b"n", b"new n"),
+        b"o": lambda: host.file(b"o", b"new o"),
     }
     version = Version(((host.partner, 1),))
     copy = replace(host.rows.get(b"b").item, key=b"b (conflict)", version=Version(((123, 1),)))
@@ -99,7 +102,7 @@ def die_at(point: int, patch: pytest.MonkeyPatch) -> Callable[[str], None]:
         if count == point:
             os._exit(9)
 
-    for owner, names in ((Place, VERBS), (Database, ("execute_many",))):
+    for owner, names in ((Place, VERBS), (Database, ("execute_many", "insert"))):
         for name in names:
             genuine = getattr(owner, name)
 
@@ -108,6 +111,16 @@ def die_at(point: int, patch: pytest.MonkeyPatch) -> Callable[[str], None]:
                 return genuine(self, *values, **more)
 
             patch.setattr(owner, name, counted)
+    together = Batches.place
+
+    def one_by_one(self, fd, staged, fds, names):
+        found = []
+        for one in zip(staged, fds, names, strict=True):
+            step("place")
+            found += together(self, fd, *([value] for value in one))
+        return found
+
+    patch.setattr(Batches, "place", one_by_one)
     return step
 
 
@@ -125,6 +138,8 @@ def in_a_child(work: Callable[[], None]) -> int:
 
 
 def limit(system: str, patch: pytest.MonkeyPatch) -> None:
+    if system != "exchange":
+        patch.setattr(batches, "NATIVE", None)
     if system == "plain":
         patch.setattr(syscalls, "_renameat2", None)
     elif system == "mounts":
@@ -151,7 +166,7 @@ def fast_disk() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("system", ["exchange", "plain", "mounts"])
+@pytest.mark.parametrize("system", ["exchange", "singly", "plain", "mounts"])
 def test_killed_anywhere_every_path_is_old_or_new_and_the_next_run_goes_on(system: str, fast_disk: Path, make_host, monkeypatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     monkeypatch.setattr(os, "sync", lambda: None)

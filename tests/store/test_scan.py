@@ -155,7 +155,7 @@ def test_a_rename_back_and_forth_is_no_change(host) -> None:
     assert (found.changes, [key for key, _ in found.refreshed]) == ([], [b"a"])
 
 
-def test_a_file_that_never_stops_changing_is_skipped_and_not_deleted(host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_never_stops_changing_is_skipped_and_not_deleted(host, singly, monkeypatch: pytest.MonkeyPatch) -> None:
     path = host.write("a", b"data")
     host.learn()
     host.write("a", b"changed")
@@ -176,7 +176,7 @@ def test_a_file_that_never_stops_changing_is_skipped_and_not_deleted(host, monke
     assert len(tries) == limits.MAX_READ_TRIES
 
 
-def test_a_file_that_changes_once_while_it_is_read_is_read_again(host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_once_while_it_is_read_is_read_again(host, singly, monkeypatch: pytest.MonkeyPatch) -> None:
     path = host.write("a", b"torn")
     genuine = hashing.hash_descriptor
     edits = [b"whole"]
@@ -191,7 +191,7 @@ def test_a_file_that_changes_once_while_it_is_read_is_read_again(host, monkeypat
     assert [row.item.content for row in host.look().changes] == [blake3(b"whole").digest()]
 
 
-def test_a_listing_that_misses_an_entry_deletes_nothing(host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_that_misses_an_entry_deletes_nothing(host, singly, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is written to while it is listed may leave out what was there all the time."""
     host.write("a")
     host.write("b")

@@ -15,7 +15,7 @@ from twsync.errors import StoreError
 from twsync.store import copying
 from twsync.store.changes import Status
 from twsync.store.localcopy import copy_content
-from twsync.store.source import open_source, read_small
+from twsync.store.source import open_source, read_contents
 from twsync.store.staging import Staging
 
 DATA = os.urandom(300_000)
@@ -200,19 +200,40 @@ def test_a_source_is_read_only_as_long_as_it_is_what_the_row_says(host) -> None:
     with pytest.raises(StoreError) as caught:
         open_source(host.gate, row)
     assert caught.value.code == "changed"
-    with pytest.raises(StoreError) as caught:
-        read_small(host.gate, row)
-    assert caught.value.code == "changed"
+    assert read_contents(host.gate, [row.item]) == (b"", ["changed"])
     path.unlink()
-    for read in (open_source, read_small):
-        with pytest.raises(StoreError) as caught:
-            read(host.gate, row)
-        assert caught.value.code == "changed"
+    with pytest.raises(StoreError) as caught:
+        open_source(host.gate, row)
+    assert caught.value.code == "changed"
     os.mkfifo(path)
-    for read in (open_source, read_small):
-        with pytest.raises(StoreError) as caught:
-            read(host.gate, row)
-        assert caught.value.code == "changed"
+    with pytest.raises(StoreError) as caught:
+        open_source(host.gate, row)
+    assert caught.value.code == "changed"
+
+
+@pytest.mark.parametrize("how", ["together", "singly"])
+def test_small_files_are_given_only_if_they_are_what_was_shown(how: str, host, tmp_path: Path, request) -> None:
+    if how == "singly":
+        request.getfixturevalue("singly")
+    names = ("same", "empty", "other", "longer", "shorter", "gone", "fifo", "link", "d/same", "d/gone", "moved/a", "swapped/a")
+    for name in names:
+        host.write(name, b"" if name == "empty" else b"data of " + name.encode())
+    host.learn()
+    items = [host.rows.get(name.encode()).item for name in names]
+    host.write("other", b"DATA of other")
+    host.write("longer", b"data of longer and more")
+    host.write("shorter", b"data")
+    for name in ("gone", "fifo", "link", "d/gone"):
+        (host.root / name).unlink()
+    os.mkfifo(host.root / "fifo")
+    (host.root / "link").symlink_to("same")
+    for name in ("moved", "swapped"):
+        (host.root / name).rename(tmp_path / name)
+    (host.root / "swapped").symlink_to(tmp_path / "swapped")
+    changed = {"other", "longer", "shorter", "gone", "fifo", "link", "d/gone", "moved/a", "swapped/a"}
+    data, reasons = read_contents(host.gate, items)
+    assert dict(zip(names, reasons, strict=True)) == {name: "changed" if name in changed else "" for name in names}
+    assert data == b"data of samedata of d/same"
 
 
 def test_a_replaced_name_is_noticed(host) -> None:
@@ -232,7 +253,7 @@ def test_a_racy_row_is_proved_by_its_content(host) -> None:
     assert not row.stat.trusted
     with open_source(host.gate, row) as source:
         assert source.read() == b"data"
-    assert read_small(host.gate, row) == b"data"
+    assert read_contents(host.gate, [row.item]) == (b"data", [""])
     path.write_bytes(b"atad")
     os.utime(path, ns=(0, row.stat.mtime_ns))
     with pytest.raises(StoreError):
@@ -247,11 +268,14 @@ def test_unreadable_is_told_apart(host, monkeypatch) -> None:
     def refused(key: bytes) -> int:
         raise PermissionError(13, "")
 
-    monkeypatch.setattr(host.gate, "open_read", refused)
-    for read in (open_source, read_small):
+    with monkeypatch.context() as patch:
+        patch.setattr(host.gate, "open_read", refused)
         with pytest.raises(StoreError) as caught:
-            read(host.gate, row)
+            open_source(host.gate, row)
         assert caught.value.code == "unreadable"
+    with monkeypatch.context() as patch:
+        patch.setattr(host.gate, "place", refused)
+        assert read_contents(host.gate, [row.item]) == (b"", ["unreadable"])
 
 
 # --- real file systems

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
+from twisted.internet.defer import Deferred
+
 from twsync.errors import ProtocolError
 from twsync.limits import MAX_ITEMS_PER_SESSION
 from twsync.peer.dialogue import Dialogue
@@ -68,9 +70,17 @@ class Comparison:
         self._received = 0
         #: All rows sent in this session, by key: what the other side may ask for.
         self.offered: dict[bytes, Item] = {}
+        # What was shown before the first round.
+        self._ahead: dict[bytes, Item] = {}
+        self._showing: list[Deferred[None]] = []
         #: The sequence numbers of the last `items-end` each way.
         self.own_seq = 0
         self.peer_seq = 0
+
+    def show(self, rows: list[Item]) -> None:
+        """Send rows of the first round before it begins, of those that any scope would send: changes of this journal's own."""
+        self._ahead.update({item.key: item for item in rows})
+        self._showing.append(self._tasks.start(self._send(rows)))
 
     async def round(self, scope: Scope, retry: Set[bytes], blocked: dict[bytes, str], everything: bool) -> Compared:
         """Send rows and counterparts, receive the other side's.
@@ -82,10 +92,11 @@ class Comparison:
         compared = Compared()
         upto = await self._work.read(lambda: self._journal.seq)
         rows = await self._work.read(changed_rows, self._journal, self._ignore, scope, upto, self._partner, retry)
-        sent = {item.key: item for item in rows}
+        ahead, self._ahead = self._ahead, {}
+        sent = {item.key: item for item in rows} | ahead
         compared.mine = dict(sent)
         self.offered.update(sent)
-        sending = self._tasks.start(self._send_rows(rows, upto, scope.full))
+        sending = self._tasks.start(self._send_rows([item for item in rows if item.key not in ahead], upto, scope.full, len(sent)))
         inventory = Inventory(MAX_ITEMS_PER_SESSION - self._received)
         await self._hear_rows(inventory)
         self.own_seq = upto
@@ -129,11 +140,17 @@ class Comparison:
             if heard.final:
                 return
 
-    async def _send_rows(self, rows: list[Item], upto: int, full: bool) -> None:
+    async def _send_rows(self, rows: list[Item], upto: int, full: bool, count: int) -> None:
+        for showing in self._showing:
+            await showing
+        self._showing = []
+        await self._send(rows)
+        self._dialogue.say(messages.ItemsEnd(upto, full, count))
+
+    async def _send(self, rows: list[Item]) -> None:
         for message in item_messages(rows):
             self._dialogue.say(message)
             await self._dialogue.drained()
-        self._dialogue.say(messages.ItemsEnd(upto, full, len(rows)))
 
     async def _send_counterparts(self, reply: Answer) -> None:
         for message in counterpart_messages(reply):

@@ -30,9 +30,10 @@ from twsync.peerwire import messages
 from twsync.reconcile import anchors as marks
 from twsync.reconcile import safety
 from twsync.reconcile.anchors import Scope
-from twsync.reconcile.model import SyncType
+from twsync.reconcile.model import Item, SyncType
 from twsync.reconcile.operation import Plan
 from twsync.session.result import SessionResult
+from twsync.store.rows import Row
 from twsync.store.scan import ScanResult, scan
 from twsync.transport.interfaces import Delayed
 
@@ -100,6 +101,9 @@ class _Session:
         self._store: Store | None = None
         self._scanning: Deferred[ScanResult] | None = None
         self._movement: Movement | None = None
+        # What the first scan has found so far, and who shows it to the other side.
+        self._found: list[Item] = []
+        self._showing: Comparison | None = None
         self._commit = Commit(self._dialogue, self._work, self._rows, terms, self._tally)
         self._opened: Opened | None = None
         self._blocked: dict[bytes, str] = {}
@@ -158,13 +162,16 @@ class _Session:
         movement = self._movement = Movement(
             self._dialogue, self._tasks, self._collection, self._store, self._tools, comparison.offered, self._dialogue.zstd, self._tally
         )
+        scope = opened.first_scope(terms)
+        if scope.send:
+            self._showing = comparison
+            self._show_more([])
         scanned, self._scanning = await self._scanning, None
         where = f"the folder of {self._rows.name} on {self._collection.device}"
         guard = safety.guard_emptied(scanned.found, scanned.known, allowed=opened.allow_deletes, root=where)
         if guard is not None:
             raise guard
         await self._record(scanned)
-        scope = opened.first_scope(terms)
         number, retry = 1, frozenset[bytes]()
         while await self._round(number, opened, comparison, movement, scope, retry):
             number += 1
@@ -183,7 +190,19 @@ class _Session:
             device=self._collection.device,
             only=only,
             cancelled=lambda: self._dialogue.error is not None,
+            early=self._show if only is None else None,
         )
+
+    def _show(self, changes: list[Row]) -> None:
+        """Changes while the scan goes on, which the other side may look at meanwhile. In a thread of the scan."""
+        self._write_scan(ScanResult(changes, [], [], 0, 0))
+        self._work.back(self._show_more, [row.item for row in changes])
+
+    def _show_more(self, items: list[Item]) -> None:
+        self._found += items
+        if self._showing is not None and self._found and self._dialogue.error is None:
+            found, self._found = self._found, []
+            self._showing.show(found)
 
     async def _record(self, scanned: ScanResult) -> None:
         self._dialogue.check()

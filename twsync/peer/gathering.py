@@ -147,11 +147,12 @@ class Inventory:
 
         :raises ProtocolError: a row that is none, a key twice, too many.
         """
-        for item in rows.items(received):
-            if item.key in self.rows:
-                raise ProtocolError("a key sent twice")
-            self.rows[item.key] = item
-            self._take(_ROW_OVERHEAD + len(item.key) + len(item.target) + _ENTRY_BYTES * len(item.version.entries))
+        before = len(self.rows)
+        items = rows.items(received)
+        self.rows.update([(item.key, item) for item in items])
+        if len(self.rows) != before + len(items):
+            raise ProtocolError("a key sent twice")
+        self._take(sum([_ROW_OVERHEAD + len(item.key) + len(item.target) + _ENTRY_BYTES * len(item.version.entries) for item in items]))
         if len(self.rows) > self._limit:
             raise ProtocolError("too many rows")
 

@@ -135,5 +135,7 @@ class Movement:
         return bool(needs) and self._live_count() > 0
 
     def _got(self, changes: list[Change]) -> None:
-        self._last += [change for change in changes if last_of_all(change)]
-        self._placer.add([change for change in changes if not last_of_all(change)])
+        now: list[Change] = []
+        for change in changes:
+            (self._last if last_of_all(change) else now).append(change)
+        self._placer.add(now)

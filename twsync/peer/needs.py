@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from twsync.reconcile.compare import Work, work
 from twsync.reconcile.model import Item, Kind, Side
 from twsync.reconcile.operation import Operation, Plan
@@ -15,8 +17,7 @@ from twsync.store.paths import Gate
 from twsync.store.rows import Row
 
 
-@dataclass(slots=True)
-class Need:
+class Need(msgspec.Struct, eq=False):
     """A content that this side lacks, and the changes that wait for it."""
 
     content: bytes
@@ -30,7 +31,7 @@ class Need:
     @property
     def key(self) -> bytes:
         """The key to ask by."""
-        return self.changes[0].key
+        return self.changes[0].item.key
 
     @property
     def basis(self) -> Row | None:
@@ -69,8 +70,8 @@ class Needs:
 
 def last_of_all(change: Change) -> bool:
     """Whether a change has to wait until the round's removals are done: it removes, or puts something in place of a directory."""
-    was = change.expected.item.kind if change.expected is not None else Kind.DELETED
-    return not change.item.live or (was is Kind.DIRECTORY and change.item.kind is not Kind.DIRECTORY)
+    kind, expected = change.item.kind, change.expected
+    return kind is Kind.DELETED or (kind is not Kind.DIRECTORY and expected is not None and expected.item.kind is Kind.DIRECTORY)
 
 
 def work_out(
@@ -90,36 +91,40 @@ def work_out(
     :param partner: the other side's replica.
     :param ignore: what is left out here. It can be in the plan if it lives below a directory that was to go: then it was never asked about.
     """
-    operations = [each for each in plan.of(side) if not ignore.matches(each.key, each.result.kind is Kind.DIRECTORY)]
-    rows = journal.get_many(operation.key for operation in operations)
+    operations = list(plan.of(side))
+    if not ignore.trivial:
+        operations = [each for each in operations if not ignore.matches(each.key, each.result.kind is Kind.DIRECTORY)]
+    rows = journal.get_many([operation.key for operation in operations])
     needs = Needs()
     by_content: dict[bytes, Need] = {}
     planned: dict[bytes, Item] = {}
     changes: list[Change] = []
     for operation in operations:
-        row = rows.get(operation.key)
-        shown = mine.get(operation.key)
+        key, result = operation.key, operation.result
+        row = rows.get(key)
+        shown = mine.get(key)
         if shown is not None and (row is None or row.item != shown):
-            needs.stale.append(operation.key)
+            needs.stale.append(key)
             continue
-        kind = work(None if row is None else row.item, operation.result)
+        kind = work(None if row is None else row.item, result)
         if kind is Work.NOTHING:
             continue
         displaced = None
         if operation.loser is side and operation.lost is not None:
             displaced = _displace(plan, operation, gate, journal, planned, needs)
         # A row that the other side holds need not be sent back to it; one that it is only about to write must be, in case it does not.
-        across = theirs.get(operation.key)
-        held = across is not None and across.version == operation.result.version
-        change = Change(operation.result, row, None, displaced, partner if held else 0)
+        across = theirs.get(key)
+        held = across is result or (across is not None and across.version == result.version)
+        change = Change(result, row, None, displaced, partner if held else 0)
         if kind is not Work.CONTENT:
             changes.append(change)
             continue
-        need = by_content.get(operation.result.content)
+        need = by_content.get(result.content)
         if need is None:
-            need = by_content[operation.result.content] = Need(operation.result.content, operation.result.size, [])
+            need = by_content[result.content] = Need(result.content, result.size, [change])
             needs.contents.append(need)
-        need.changes.append(change)
+        else:
+            need.changes.append(change)
     for change in ordered(changes):
         (needs.last if last_of_all(change) else needs.first).append(change)
     return needs

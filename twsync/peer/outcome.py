@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from twsync.errors import ProtocolError, TwsyncError
@@ -42,17 +42,26 @@ class Tally:
     own_held: bool = False
     "Whether something of the own rows was."
 
-    def happened(self, change: Change, outcome: Outcome) -> None:
-        """What came of one change."""
-        if outcome.status is Status.CHANGED:
-            self.again.add(change.key)
-        elif outcome.status is Status.SKIPPED:
-            self.skip(change.key, outcome.reason)
-        else:
-            seen = seen_change(None if change.expected is None else change.expected.item, change.item)
-            self.added += seen is Seen.ADDED
-            self.changed += seen is Seen.CHANGED
-            self.deleted += seen is Seen.DELETED
+    def happened(self, batch: Iterable[Change], outcomes: Iterable[Outcome]) -> None:
+        """What came of a batch.
+
+        :param outcomes: one for each change, in any order.
+        """
+        by_key = {outcome.key: outcome for outcome in outcomes}
+        seen: dict[Seen | None, int] = dict.fromkeys((None, *Seen), 0)
+        for change in batch:
+            item = change.item
+            outcome = by_key[item.key]
+            if outcome.status is Status.DONE:
+                expected = change.expected
+                seen[Seen.ADDED if expected is None and item.live else seen_change(None if expected is None else expected.item, item)] += 1
+            elif outcome.status is Status.CHANGED:
+                self.again.add(item.key)
+            else:
+                self.skip(item.key, outcome.reason)
+        self.added += seen[Seen.ADDED]
+        self.changed += seen[Seen.CHANGED]
+        self.deleted += seen[Seen.DELETED]
 
     def missed(self, change: Change, reason: str) -> None:
         """A content that did not come. What was changed over there has another round."""

@@ -24,7 +24,7 @@ from twsync.transport.interfaces import Clock, Delayed
 class Placer:
     """Feeds an `Applier`.
 
-    :param done: called with each change and what came of it.
+    :param done: called with each batch and what came of its changes.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Placer:
         workshop: Workshop,
         clock: Clock,
         applier: Applier,
-        done: Callable[[Change, Outcome], None],
+        done: Callable[[list[Change], list[Outcome]], None],
     ) -> None:
         self._dialogue = dialogue
         self._tasks = tasks
@@ -87,10 +87,7 @@ class Placer:
             while self._waiting and self._dialogue.error is None:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH_FILES))]
                 self._bytes -= sum(change.staged.size for change in batch if change.staged is not None)
-                outcomes = await self._workshop.write(self._applier.apply, batch)
-                by_key = {outcome.key: outcome for outcome in outcomes}
-                for change in batch:
-                    self._done(change, by_key[change.key])
+                self._done(batch, await self._workshop.write(self._applier.apply, batch))
                 if self._flushing is None and len(self._waiting) < BATCH_FILES and self._bytes < BATCH_BYTES:
                     break
         except BaseException:

@@ -126,8 +126,10 @@ class Getter:
         done: Deferred[None] = Deferred()
         self._resolved = done
         try:
-            for start in range(0, len(needs), LOCAL_LOOKUPS):
-                some = needs[start : start + LOCAL_LOOKUPS]
+            # Where nothing is searched, nothing is read before an earlier session's file is found by its name.
+            step = LOCAL_LOOKUPS if search else len(needs)
+            for start in range(0, len(needs), step):
+                some = needs[start : start + step]
                 found = await self._workshop.write(find_here, some, self._gate, self._journal, self._staging, search)
                 self._dialogue.check()
                 done_here = [(need, staged) for need, staged in zip(some, found, strict=True) if staged is not None]
@@ -176,7 +178,7 @@ class Getter:
         while self._small and len(needs) < MAX_BUNDLE_FILES:
             need = self._small[0]
             size += need.size
-            keys += len(need.key)
+            keys += len(need.changes[0].item.key)
             if needs and (size > MAX_BUNDLE_BYTES or keys > MESSAGE_BYTES):
                 size -= need.size
                 break

@@ -48,20 +48,28 @@ def stage_bundle(
     content = unpack(kind, payload)
     if len(content) != sum(size for _status, size in files):
         raise ProtocolError("a bundle of another size than it says")
+    coming = [(need, size) for need, (status, size) in zip(needs, files, strict=True) if status == "ok"]
+    firsts = [need.changes[0].item for need, _size in coming]
+    staged = staging.put_many(
+        content,
+        [size for _need, size in coming],
+        [need.content for need, _size in coming],
+        [item.mode for item in firsts],
+        [item.mtime_ns for item in firsts],
+    )
     results: list[list[Staged] | None] = []
-    at = 0
+    found, at = iter(staged), 0
     for need, (status, size) in zip(needs, files, strict=True):
-        data = content[at : at + size]
+        one = next(found) if status == "ok" else None
+        results.append(None if one is None else [one] if len(need.changes) == 1 else _all(need, one, content[at : at + size], staging))
         at += size
-        results.append(_stage(need, data, staging) if status == "ok" else None)
     return results
 
 
-def _stage(need: Need, data: Payload, staging: Staging) -> list[Staged] | None:
-    staged = []
-    for change in need.changes:
+def _all(need: Need, first: Staged, data: Payload, staging: Staging) -> list[Staged]:
+    staged = [first]
+    for change in need.changes[1:]:
         one = staging.put(need.content, data, mode=change.item.mode, mtime_ns=change.item.mtime_ns)
-        if one is None:
-            return None
+        assert one is not None  # the first was of that content
         staged.append(one)
     return staged

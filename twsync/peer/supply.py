@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from twsync.errors import ProtocolError, StoreError, TwsyncError
+from twsync.errors import ProtocolError, TwsyncError
 from twsync.limits import (
     MAX_BUNDLE_BYTES,
     MAX_BUNDLE_BYTES_UNDER_WAY,
@@ -24,7 +24,7 @@ from twsync.limits import (
     SMALL_FILE,
 )
 from twsync.peer.dialogue import Dialogue
-from twsync.peer.largeread import NO_CONTENT, Chunk, WantedFile, check_signature, read_large
+from twsync.peer.largeread import Chunk, WantedFile, check_signature, read_large
 from twsync.peer.pace import Pace
 from twsync.peer.streams import Draw, Workshop
 from twsync.peer.tasks import Tasks
@@ -33,14 +33,14 @@ from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.reconcile.model import Item, Kind
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
-from twsync.store.source import read_small
+from twsync.store.source import read_contents
 from twsync.transport.buffers import Buffers
 
 
 @dataclass(slots=True)
 class _Bundle:
     transfer: int
-    entries: tuple[tuple[bytes, bytes], ...]
+    items: list[Item]
     size: int
 
 
@@ -103,19 +103,17 @@ class Supplier:
         assert isinstance(message, messages.Want)
         for transfer, entries in message.bundles:
             self._begin(transfer)
-            size = 0
-            for key, content in entries:
-                item = self._offer(key, content)
-                if item.size > SMALL_FILE:
-                    raise ProtocolError("a large file in a bundle")
-                size += item.size
+            items = [self._offer(key, content) for key, content in entries]
+            if any(item.size > SMALL_FILE for item in items):
+                raise ProtocolError("a large file in a bundle")
+            size = sum(item.size for item in items)
             if size > MAX_BUNDLE_BYTES:
                 raise ProtocolError("a bundle that is too large")
             self._bundle_bytes += size
             self._requests += len(entries)
             if self._bundle_bytes > MAX_BUNDLE_BYTES_UNDER_WAY or self._requests > MAX_REQUESTS_UNDER_WAY:
                 raise ProtocolError("too much asked for at once")
-            self._bundles.append(_Bundle(transfer, entries, size))
+            self._bundles.append(_Bundle(transfer, items, size))
         for transfer, key, content, mode, offset in message.files:
             self._begin(transfer)
             item = self._offer(key, content)
@@ -171,12 +169,12 @@ class Supplier:
                 # The next one is read while this one is sent.
                 reading = self._read_ahead()
                 self._dialogue.say(messages.Bundle(bundle.transfer, files))
-                answers = zip(bundle.entries, files, strict=True)
-                self._changed.update(key for (key, _content), (status, _size) in answers if status == "changed")
+                answers = zip(bundle.items, files, strict=True)
+                self._changed.update(item.key for item, (status, _size) in answers if status == "changed")
                 # Answered as soon as the last frame is said: the other side may ask for more before the wire lets us go on.
                 self._under_way.discard(bundle.transfer)
                 self._bundle_bytes -= bundle.size
-                self._requests -= len(bundle.entries)
+                self._requests -= len(bundle.items)
                 if size:
                     await self._send(kind, bundle.transfer, payload)
                 else:
@@ -197,26 +195,10 @@ class Supplier:
 
     def _read_bundle(self, bundle: _Bundle) -> tuple[tuple[tuple[str, int], ...], FrameType, Payload, int]:
         """Read all files of a bundle. In a reader's thread."""
-        rows = self._journal.get_many(key for key, _content in bundle.entries)
-        files: list[tuple[str, int]] = []
-        contents: list[bytes] = []
-        for key, content in bundle.entries:
-            row = rows.get(key)
-            if row is None or row.item.kind is not Kind.FILE or row.item.content != content:
-                files.append(("changed", 0))
-                continue
-            try:
-                data = read_small(self._gate, row)
-            except StoreError as error:
-                if error.code not in NO_CONTENT:
-                    raise
-                files.append((error.code, 0))
-                continue
-            files.append(("ok", len(data)))
-            contents.append(data)
-        payload = b"".join(contents)
+        payload, reasons = read_contents(self._gate, bundle.items)
         kind, packed = self._pace.pack(payload)
-        return tuple(files), kind, packed, len(payload)
+        files = tuple([(reason, 0) if reason else ("ok", item.size) for item, reason in zip(bundle.items, reasons, strict=True)])
+        return files, kind, packed, len(payload)
 
     # --- large files -------------------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,9 @@ from twsync.reconcile.versions import Version
 
 #: Bytes of a content id (BLAKE3).
 CONTENT_BYTES = 32
+#: Most keys: short components, none of which begins with a dot.
+_PLAIN_KEY = re.compile(rb"[^./\x00][^/\x00]{0,120}(?:/[^./\x00][^/\x00]{0,120}){0,14}")
+_KINDS = tuple(Kind)
 #: Times that fit the journal and `utimensat`: 64 bits of nanoseconds.
 _MIN_TIME, _MAX_TIME = -(2**63), 2**63 - 1
 _PERMISSIONS = 0o777
@@ -61,30 +64,36 @@ def item(row: Row) -> Item:
     :raises ProtocolError: the row could not have come from a journal: a key that is no path inside a collection, a content id that does
         not fit the kind, a version that is not in order.
     """
-    check_key(row.key)
-    kind = Kind(row.kind)
-    hashed = CONTENT_BYTES if kind in (Kind.FILE, Kind.SYMLINK) else 0
-    if len(row.content) != hashed:
-        raise ProtocolError(f"a {kind.name.lower()} with a content id of {len(row.content)} bytes")
-    if kind is not Kind.FILE and row.size:
+    key, content, target, device = row.key, row.content, row.target, row.device
+    if _PLAIN_KEY.fullmatch(key) is None:
+        check_key(key)
+    kind = _KINDS[row.kind]
+    if len(content) != (CONTENT_BYTES if kind is Kind.FILE or kind is Kind.SYMLINK else 0):
+        raise ProtocolError(f"a {kind.name.lower()} with a content id of {len(content)} bytes")
+    if row.size and kind is not Kind.FILE:
         raise ProtocolError("a size on what is not a file")
-    if (kind is Kind.SYMLINK) != bool(row.target) or b"\0" in row.target:
+    if (kind is Kind.SYMLINK) != bool(target) or b"\0" in target:
         raise ProtocolError("a link's target is missing, misplaced or impossible")
-    if row.mode and kind not in (Kind.FILE, Kind.DIRECTORY):
+    if row.mode and kind is not Kind.FILE and kind is not Kind.DIRECTORY:
         raise ProtocolError("permissions on what has none")
-    if not _is_device_name(row.device):
+    if not _is_device_name(device):
         raise ProtocolError("a device name that no device has")
-    last = -1
-    for replica, counter in row.version:
-        if not last < replica < 2**64 or not 0 < counter < 2**63:
-            raise ProtocolError("a version that is not in order")
-        last = replica
-    return Item(row.key, kind, row.content, row.size, row.mtime_ns, row.mode, Version(row.version), row.target, row.device)
+    return Item(key, kind, content, row.size, row.mtime_ns, row.mode, _version(row.version), target, device)
 
 
 def items(rows: Iterable[Row]) -> list[Item]:
     """The items of rows from a peer; raises as :func:`item`."""
     return [item(each) for each in rows]
+
+
+@lru_cache(maxsize=256)  # most rows share a handful of versions, and then they share the value too
+def _version(entries: tuple[tuple[int, int], ...]) -> Version:
+    last = -1
+    for replica, counter in entries:
+        if not last < replica < 2**64 or not 0 < counter < 2**63:
+            raise ProtocolError("a version that is not in order")
+        last = replica
+    return Version(entries)
 
 
 @lru_cache(maxsize=256)  # the rows of a session name a handful of devices

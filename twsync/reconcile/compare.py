@@ -60,7 +60,7 @@ def same_row(one: Item, other: Item) -> bool:
 def work(own: Item | None, result: Item) -> Work:
     """What the side that holds `own` (None: no row) has to do to hold `result`."""
     if own is None or not own.live:
-        if result.live:
+        if result.kind is not Kind.DELETED:
             return _PLACE[result.kind]
         return Work.NOTHING if own is not None and own.version == result.version else Work.RECORD
     if not result.live:

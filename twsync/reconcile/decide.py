@@ -14,6 +14,10 @@ from twsync.reconcile.operation import Action, Operation, Reason, Resolution
 from twsync.reconcile.policy import rank, twin
 from twsync.reconcile.versions import Order
 
+# A first session makes one operation for each row; so these are made once.
+_OTHER = {side: side.other for side in Side}
+_ALONE = {side: (side,) for side in Side}
+
 
 def decider(sync_type: SyncType, policy: Policy, replicas: Mapping[Side, int]) -> Callable[[Item | None, Item | None], Operation | None]:
     """The decision for one key of this type: (client's row, server's row) → operation or nothing."""
@@ -47,8 +51,9 @@ def marked(winner: Item, replica: int, *rows: Item | None) -> Item:
 
 def as_sent(row: Item, side: Side) -> Operation:
     """`side`, which has shown no row of its own, takes the other side's."""
-    source = side.other if row.kind is Kind.FILE else None
-    return Operation(row.key, Action.TAKE if row.live else Action.DELETE, Reason.NEWER, row, (side,), source)
+    kind = row.kind
+    source = _OTHER[side] if kind is Kind.FILE else None
+    return Operation(row.key, Action.DELETE if kind is Kind.DELETED else Action.TAKE, Reason.NEWER, row, _ALONE[side], source)
 
 
 def operation_for(

@@ -162,9 +162,15 @@ class _Draft:
 
     def refuse(self) -> None:
         """Skip what a side refused, and what would stand below it there; and what could not be sent on."""
+        # Most rows share a handful of versions.
+        lasting: set[Version] = set()
         for key, operation in list(self.operations.items()):
-            if not _lasting(operation.result.version):
-                self.skip(key, operation.sides[0], VERSION_TOO_LONG)
+            version = operation.result.version
+            if version not in lasting:
+                if _lasting(version):
+                    lasting.add(version)
+                else:
+                    self.skip(key, operation.sides[0], VERSION_TOO_LONG)
         for side, refused in self.refused.items():
             if not refused:
                 continue
@@ -180,6 +186,9 @@ class _Draft:
         for side in Side:
             seen: set[bytes] = set()
             for key in self.rows[Side.CLIENT].keys() | self.rows[Side.SERVER].keys():
+                end = key.rfind(b"/")
+                if end < 0 or key[:end] in seen:
+                    continue
                 row = self.after(side, key)
                 if row is not None and row.live:
                     for above in ancestors(key):
@@ -263,12 +272,21 @@ class _Draft:
                 answer = known[side, above] = self._missing(side, above) or homeless(side, above)
             return answer
 
+        housed: dict[tuple[Side, ...], set[bytes]] = {}
         for key in sorted(self.operations):
+            end = key.rfind(b"/")
+            if end < 0:
+                continue
             operation = self.operations[key]
-            if operation.result.live:
+            parents = housed.get(operation.sides)
+            if parents is None:
+                parents = housed[operation.sides] = set()
+            if key[:end] not in parents and operation.result.kind is not Kind.DELETED:
                 side = next((side for side in operation.sides if homeless(side, key)), None)
                 if side is not None:
                     self.skip(key, side, NO_DIRECTORY)
+                else:
+                    parents.add(key[:end])
 
     def name_copies(self) -> None:
         """Give every copy its name: no key known on either side, and no other copy of this plan."""
@@ -282,10 +300,9 @@ class _Draft:
             standing = (self.rows[side].get(key) for side in Side)
             return any(key in self.refused[side] for side in Side) or any(row is not None and row.live for row in standing)
 
-        for key in sorted(self.operations):
+        for key in sorted(key for key, operation in self.operations.items() if operation.loser is not None):
             operation = self.operations[key]
-            if operation.loser is None:
-                continue
+            assert operation.loser is not None
             assert operation.lost is not None
             try:
                 copy = conflict_copy(operation.lost, rows, taken)

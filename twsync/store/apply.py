@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from twsync import limits
@@ -77,6 +77,11 @@ class Applier:
         changes = ordered(batch)
         few = sum(change.staged is not None for change in changes) <= limits.MAX_SINGLE_FLUSHES
         for change in changes:
+            item, staged = change.item, change.staged
+            if not few and change.expected is None and staged is not None and staged.dressed == (item.mode, item.mtime_ns):
+                # By far the most of a first session: a file that is ready.
+                tasks.append(Task(change, staged.name))
+                continue
             try:
                 tasks.append(self._prepare(change, few))
             except (OSError, PathError) as error:
@@ -89,12 +94,11 @@ class Applier:
         self._journal.begin_batch((_intent(task) for task in tasks), self._folders.note(folders))
         rows: list[Row] = []
         failure: StoreError | None = None
-        for task in tasks:
-            try:
-                outcomes[task.change.key] = self._perform(task, rows)
-            except StoreError as error:
-                failure = error
-                break
+        try:
+            for some in _runs(tasks):
+                self._perform_all(some, rows, outcomes)
+        except StoreError as error:
+            failure = error
         try:
             self._step("flush-folders")
             self._flush(lambda gate: flush_directories(gate, _own_folders(tasks), folders))
@@ -106,7 +110,7 @@ class Applier:
         self._step("done")
         if failure is not None:
             raise failure
-        return [outcomes[change.key] for change in changes]
+        return [outcomes[change.item.key] for change in changes]
 
     def finish(self) -> None:
         """Set the modes and times of folders. At a session's end, also of one that failed.
@@ -163,6 +167,17 @@ class Applier:
 
     # --- performing
 
+    def _perform_all(self, tasks: list[Task], rows: list[Row], outcomes: dict[bytes, Outcome]) -> None:
+        """Tasks of one run: new files together as far as that goes, then the others and what was not done."""
+        done: list[Row | None] = self._placing.put_many(tasks) if len(tasks) > 1 else [None]
+        for task, row in zip(tasks, done, strict=True):
+            key = task.change.item.key
+            if row is None:
+                outcomes[key] = self._perform(task, rows)
+            else:
+                rows.append(row)
+                outcomes[key] = Outcome(key, Status.DONE)
+
     def _perform(self, task: Task, rows: list[Row]) -> Outcome:
         change = task.change
         try:
@@ -212,6 +227,22 @@ def _onward(step: str) -> None:
     """No test looks on."""
 
 
+def _runs(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+    """The tasks in their order: new files that follow each other as one list, anything else as a list of one."""
+    run: list[Task] = []
+    for task in tasks:
+        expected = task.change.expected
+        if task.change.item.kind is Kind.FILE and (expected is None or not expected.item.live):
+            run.append(task)
+            continue
+        if run:
+            yield run
+            run = []
+        yield [task]
+    if run:
+        yield run
+
+
 def _intent(task: Task) -> Intent:
     beside = task.displaced.key if task.displaced is not None else task.beside
     return Intent(task.change.item, task.change.partner, task.staged, beside, task.displaced)
@@ -223,7 +254,7 @@ def _folders(tasks: Iterable[Task]) -> set[bytes]:
     for task in tasks:
         item, expected = task.change.item, task.change.expected
         if expected is None or not same_thing(item, expected.item):
-            folders.add(item.key.rpartition(b"/")[0])
+            folders.add(item.key[: max(item.key.rfind(b"/"), 0)])
     return folders
 
 

@@ -59,15 +59,15 @@ def ordered(changes: Iterable[Change]) -> list[Change]:
     files and links in place of directories."""
     makes, removes, replaces = [], [], []
     for change in changes:
-        was = change.expected.item.kind if change.expected is not None else Kind.DELETED
-        if not change.item.live:
+        kind, expected = change.item.kind, change.expected
+        if kind is Kind.DELETED:
             removes.append(change)
-        elif was is Kind.DIRECTORY and change.item.kind is not Kind.DIRECTORY:
+        elif expected is not None and expected.item.kind is Kind.DIRECTORY and kind is not Kind.DIRECTORY:
             replaces.append(change)
         else:
             makes.append(change)
     return [
-        *sorted(makes, key=lambda change: change.key),
-        *sorted(removes, key=lambda change: change.key, reverse=True),
-        *sorted(replaces, key=lambda change: change.key, reverse=True),
+        *sorted(makes, key=lambda change: change.item.key),
+        *sorted(removes, key=lambda change: change.item.key, reverse=True),
+        *sorted(replaces, key=lambda change: change.item.key, reverse=True),
     ]

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from twsync.errors import StoreError
 APPLICATION = 0x7477736A
 #: Version of the schema that this code reads and writes.
 VERSION = 2
+
+#: Rows of one INSERT.
+_TOGETHER = 32
 
 Value = str | bytes | int | float | None
 Values = Sequence[Value]
@@ -127,6 +131,25 @@ class Database:
         """One statement for many rows, inside a transaction; returns the number of rows changed."""
         with self.lock, self._errors():
             return self._connection.executemany(sql, values).rowcount
+
+    def insert(self, into: str, rows: Sequence[Values], conflict: str) -> int:
+        """Insert many rows, inside a transaction; returns the number of rows changed.
+
+        Many rows in a statement, because sqlite3 gives the GIL away for each, and has to wait for it while other threads work.
+
+        :param into: table and columns.
+        :param conflict: what follows the rows.
+        """
+        whole = len(rows) - len(rows) % _TOGETHER
+        one = f"({', '.join('?' * len(rows[0]))})" if rows else ""
+        sql = f"INSERT INTO {into} VALUES {', '.join([one] * _TOGETHER)} {conflict}"
+        count = 0
+        with self.lock, self._errors():
+            for start in range(0, whole, _TOGETHER):
+                count += self._connection.execute(sql, [*chain.from_iterable(rows[start : start + _TOGETHER])]).rowcount
+            if whole < len(rows):
+                count += self._connection.executemany(f"INSERT INTO {into} VALUES {one} {conflict}", rows[whole:]).rowcount
+        return count
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[None]:

@@ -13,17 +13,19 @@ from twsync.store.rows import Row, Stat
 _ITEM = "key, kind, content, size, mtime_ns, mode, target, device, version"
 _ROW = f"{_ITEM}, seq, partner, st_size, st_mtime_ns, st_ctime_ns, st_ino, st_mode"
 _KINDS = tuple(Kind)
-_WRITE = f"INSERT INTO item (collection, {_ROW}) VALUES ({', '.join('?' * 17)}) ON CONFLICT (collection, key) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in _ROW.split(", ")[1:]
-)
+_INTO = f"item (collection, {_ROW})"
+_KEEP = "ON CONFLICT (collection, key) DO NOTHING"
+_REPLACE = f"ON CONFLICT (collection, key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _ROW.split(', ')[1:])}"
+_GUARDED = f"INSERT INTO {_INTO} VALUES ({', '.join('?' * 17)}) {_REPLACE} WHERE item.seq = ?"
 
 #: Rows that one statement looks up.
 _TOGETHER = 64
 _ONE = f"SELECT {_ROW} FROM item WHERE collection = ? AND key = ?"
 _MANY = f"SELECT {_ROW} FROM item WHERE collection = ? AND key IN ({', '.join('?' * _TOGETHER)})"
 
-#: A row as a scan needs it: key, kind, st_mode, st_size, st_mtime_ns, st_ctime_ns, st_ino.
-Glance = tuple[bytes, int, int, int, int, int, int]
+#: A row as a scan needs it: key, st_size, st_mtime_ns, st_ctime_ns, st_ino, and type and permissions as an st_mode has them.
+Glance = tuple[bytes, int, int, int, int, int]
+_GLANCE = "key, st_size, st_mtime_ns, st_ctime_ns, st_ino, st_mode | CASE kind WHEN 1 THEN 32768 WHEN 2 THEN 16384 ELSE 40960 END"
 
 
 def _item(found: Any) -> Item:  # noqa: ANN401 - a row of SQLite
@@ -40,6 +42,8 @@ class Items:
     def __init__(self, database: Database, collection: int) -> None:
         self._database = database
         self._collection = collection
+        # What the last scan wrote: sequence numbers before and after it, and its rows in their order. Sent on at once, most often.
+        self._fresh: tuple[int, int, list[Row]] | None = None
 
     @property
     def seq(self) -> int:
@@ -58,6 +62,8 @@ class Items:
         asked = list(keys)
         rows: dict[bytes, Row] = {}
         with self._database.lock:
+            if not asked or not self.seq:
+                return rows
             for start in range(0, len(asked), _TOGETHER):
                 some = asked[start : start + _TOGETHER]
                 # Always as many as the statement has, so that there is one statement: what is missing is filled up with the last one.
@@ -77,18 +83,24 @@ class Items:
 
     def glances(self) -> list[Glance]:
         """All live rows as a scan needs them."""
-        return self._database.rows(
-            "SELECT key, kind, st_mode, st_size, st_mtime_ns, st_ctime_ns, st_ino FROM item WHERE collection = ? AND kind != 0",
-            (self._collection,),
-        )
+        return self._database.rows(f"SELECT {_GLANCE} FROM item WHERE collection = ? AND kind != 0", (self._collection,))
 
     def changes(self, after: int, upto: int | None, exclude_partner: int) -> list[Item]:
         """Items changed in a range of sequence numbers, by sequence number."""
-        sql = f"SELECT {_ITEM} FROM item WHERE collection = ? AND seq > ? AND seq <= ? {{}} ORDER BY seq"
-        values = [self._collection, after, 2**63 - 1 if upto is None else upto]
-        if exclude_partner:
-            return [_item(found) for found in self._database.rows(sql.format("AND partner != ?"), (*values, signed(exclude_partner)))]
-        return [_item(found) for found in self._database.rows(sql.format(""), values)]
+        last = 2**63 - 1 if upto is None else upto
+        with self._database.lock:
+            begin, end, fresh = self._fresh or (0, 0, [])
+            if fresh and after <= begin and end <= last and end == self.seq:
+                last = begin
+            else:
+                fresh = []
+            sql = f"SELECT {_ITEM} FROM item WHERE collection = ? AND seq > ? AND seq <= ? {{}} ORDER BY seq"
+            values = [self._collection, after, last]
+            if exclude_partner:
+                found = self._database.rows(sql.format("AND partner != ?"), (*values, signed(exclude_partner)))
+            else:
+                found = self._database.rows(sql.format(""), values)
+        return [_item(one) for one in found] + [row.item for row in fresh if not exclude_partner or row.partner != exclude_partner]
 
     def rows(self, after: int, upto: int | None) -> list[Row]:
         """Rows changed in a range of sequence numbers, by sequence number."""
@@ -111,18 +123,36 @@ class Items:
 
         :param guarded: a row's `seq` names the row it replaces (0: none); one that changed since stays.
         """
-        seq = self.seq
-        values = []
+        before = seq = self.seq
+        values: list[tuple[Any, ...]] = []
+        replacing: list[tuple[Any, ...]] = []
+        written: list[Row] = []
+        number = self._collection
         for row in rows:
             seq += 1
-            item, stat = row.item, row.stat
-            one: tuple[Any, ...] = (
-                self._collection, item.key, int(item.kind), item.content, item.size, item.mtime_ns, item.mode, item.target, item.device,
-                pack_version(item.version), seq, signed(row.partner), *stat,
+            item = row.item
+            # As bytearrays: sqlite3 looks for an adapter of each bytes object, which takes it longer than all the rest of it.
+            one = (
+                number, bytearray(item.key), int(item.kind), bytearray(item.content), item.size, item.mtime_ns, item.mode,
+                bytearray(item.target), item.device, bytearray(pack_version(item.version)), seq, signed(row.partner), *row.stat,
             )  # fmt: skip
-            values.append((*one, row.seq) if guarded else one)
-        self._database.execute_many(f"{_WRITE} WHERE item.seq = ?" if guarded else _WRITE, values)
-        self._database.execute("UPDATE collection SET seq = ? WHERE id = ?", (seq, self._collection))
+            if guarded:
+                written.append(row)
+            if guarded and row.seq:
+                replacing.append((*one, row.seq))
+            else:
+                values.append(one)
+        count = self._database.insert(_INTO, values, _KEEP if guarded else _REPLACE)
+        if replacing:
+            count += self._database.execute_many(_GUARDED, replacing)
+        self._database.execute("UPDATE collection SET seq = ? WHERE id = ?", (seq, number))
+        begin, end, fresh = self._fresh or (before, before, [])
+        if not guarded or count != len(written):
+            self._fresh = None
+        elif end == before:
+            self._fresh = (begin, seq, fresh + written)
+        else:
+            self._fresh = (before, seq, written)
         return seq
 
     def refresh(self, stats: Iterable[tuple[bytes, Stat]]) -> None:

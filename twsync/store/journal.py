@@ -131,7 +131,7 @@ class CollectionJournal:
         return self._items.under(key)
 
     def glances(self) -> list[Glance]:
-        """All live rows as a scan needs them: key, kind, st_mode, st_size, st_mtime_ns, st_ctime_ns, st_ino."""
+        """All live rows as a scan needs them."""
         return self._items.glances()
 
     def changes(self, after: int, upto: int | None = None, exclude_partner: int = 0) -> list[Item]:

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat as modes
 import threading
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from types import TracebackType
 
 from twsync import limits
 from twsync.errors import PathError, StoreError
@@ -24,6 +27,10 @@ from twsync.store.root import OWN, WALK, open_marker, open_root
 
 #: Folders above a key in twsync's own tree: trash, session.
 _OWN_DEPTH = 4
+
+
+#: Most keys: short components that do not begin with a dot. (An empty one, "." or ".." is none of them, nor is twsync's own folder.)
+_PLAIN = re.compile(rb"[^./\x00][^/\x00]{0,120}(?:/[^./\x00][^/\x00]{0,120}){0,14}")
 
 
 def split_key(key: bytes, *, own: bool = False) -> list[bytes]:
@@ -57,7 +64,76 @@ def validate_key(key: bytes) -> None:
 
     :raises PathError: empty, absolute, too long or deep, with an empty, ``.`` or ``..`` component, a NUL, or in ``.twsync``.
     """
-    split_key(key)
+    if _PLAIN.fullmatch(key) is None:
+        split_key(key)
+
+
+#: Names that are none, or not everywhere.
+_ODD_NAMES = frozenset({b"", b".", b"..", OWN})
+
+
+def pieces(keys: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Where a list of keys is cut (from, to) so that each piece of it needs few directories at once."""
+    start, last = 0, None
+    folders: set[bytes] = set()
+    for number, key in enumerate(keys):
+        parent = key[: key.rfind(b"/") + 1]
+        if parent != last:
+            last = parent
+            folders.add(parent)
+            if len(folders) > limits.MAX_FOLDERS_TOGETHER:
+                yield start, number
+                start, folders = number, {parent}
+    if start < len(keys):
+        yield start, len(keys)
+
+
+class Places:
+    """Places of many keys for one piece of work, those of one directory by one descriptor, which is looked up once. Use it by `with`."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._held: dict[bytes, Place] = {}
+
+    def __enter__(self) -> Places:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Done with all of them."""
+        held, self._held = self._held, {}
+        for place in held.values():
+            place.release()
+
+    def locate(self, keys: Iterable[bytes]) -> tuple[list[int], list[int], list[bytes], dict[int, OSError | PathError]]:
+        """Where these keys are.
+
+        :returns: the numbers, in `keys`, of those that have a place, the descriptors of their directories and their names in them; and of
+            the others what `Gate.place` raised.
+        """
+        numbers: list[int] = []
+        fds: list[int] = []
+        names: list[bytes] = []
+        failed: dict[int, OSError | PathError] = {}
+        longest_name, longest_key = limits.MAX_COMPONENT, limits.MAX_KEY
+        last, fd = None, -1
+        for number, key in enumerate(keys):
+            begins = key.rfind(b"/") + 1
+            parent, name = key[:begins], key[begins:]
+            try:
+                if parent != last:
+                    held = self._held.get(parent)
+                    if held is None:
+                        held = self._held[parent] = self._gate.place(key)
+                    last, fd = parent, held.fd
+                if name in _ODD_NAMES or len(name) > longest_name or len(key) > longest_key or b"\0" in name:
+                    validate_key(key)
+            except (OSError, PathError) as error:
+                failed[number] = error
+            else:
+                numbers.append(number)
+                fds.append(fd)
+                names.append(name)
+        return numbers, fds, names, failed
 
 
 class _Directory:

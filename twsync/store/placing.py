@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import stat as modes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from twsync import limits
 from twsync.reconcile.model import Item, Kind
 from twsync.store import crossing
 from twsync.store.hashing import content_of
-from twsync.store.paths import Gate
+from twsync.store.paths import Gate, Places, pieces
 from twsync.store.place import Place
-from twsync.store.rows import NO_STAT, Row, Stat, kind_of
+from twsync.store.rows import NO_STAT, PERMISSIONS, Row, Stat, kind_of
 from twsync.store.staging import Staging
 from twsync.store.swapping import Swapping, forget, identical
 from twsync.store.task import ChangedError, SkippedError, Task, same_thing
@@ -90,6 +90,26 @@ class Placing:
             else:
                 self._put(task, place)
             return self._rows(task, place)
+
+    def put_many(self, tasks: Sequence[Task]) -> list[Row | None]:
+        """New files whose content is staged, into folders that are there, all at once; None for each that is not done."""
+        rows: list[Row | None] = [None] * len(tasks)
+        for start, end in pieces([task.change.item.key for task in tasks]):
+            some = tasks[start:end]
+            with Places(self._gate) as places:
+                numbers, fds, names, _failed = places.locate([task.change.item.key for task in some])
+                self._step("put")
+                moved = self._staging.move_many([some[number].staged for number in numbers], fds, names)
+            for number, (size, mtime_ns, ctime_ns, ino, mode, error) in zip(numbers, moved or (), strict=False):
+                if error:
+                    continue
+                change = some[number].change
+                stat = NO_STAT
+                if mode:
+                    trusted = _trusted(change.item, size, mtime_ns, ctime_ns)
+                    stat = Stat(size, mtime_ns, ctime_ns if trusted else 0, ino, mode & PERMISSIONS)
+                rows[start + number] = Row(change.item, stat, 0, change.partner)
+        return rows
 
     def _rows(self, task: Task, place: Place) -> list[Row]:
         change = task.change
@@ -176,16 +196,17 @@ class Placing:
 
 
 def _stat(found: os.stat_result | None, item: Item) -> Stat:
-    """The stat cache of something just put into place.
+    """The stat cache of something just put into place."""
+    if found is None:
+        return NO_STAT
+    stat = Stat.of(found)
+    return stat if item.kind is not Kind.FILE or _trusted(item, stat.size, stat.mtime_ns, stat.ctime_ns) else stat.distrusted()
+
+
+def _trusted(item: Item, size: int, mtime_ns: int, ctime_ns: int) -> bool:
+    """Whether the stat of a file that was just put into place proves its content.
 
     It carries the size and time of its item; whoever has written to it since shows by them, unless its time is about now already. (An
     edit of the same size that sets that very time again, between the rename and this look, is the one that would be overlooked.)
     """
-    if found is None:
-        return NO_STAT
-    stat = Stat.of(found)
-    if item.kind is Kind.FILE:
-        touched = (stat.size, stat.mtime_ns) != (item.size, item.mtime_ns)
-        if touched or stat.ctime_ns - stat.mtime_ns < limits.RACY_NS:
-            return stat.distrusted()
-    return stat
+    return size == item.size and mtime_ns == item.mtime_ns and ctime_ns - mtime_ns >= limits.RACY_NS

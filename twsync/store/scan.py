@@ -8,6 +8,7 @@ becomes a tombstone.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from twsync import limits
 from twsync.errors import PathError
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
+from twsync.store.beside import Beside
 from twsync.store.hashing import never
 from twsync.store.ignore import Ignore
 from twsync.store.items import Glance
@@ -22,6 +24,9 @@ from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate, split_key
 from twsync.store.rows import NO_STAT, Row, Stat
 from twsync.store.walk import Seen, Walk
+
+#: Changes that are worth taking while the scan goes on.
+MANY = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,37 +55,68 @@ def scan(
     only: Iterable[bytes] | None = None,
     cancelled: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    early: Callable[[list[Row]], None] | None = None,
 ) -> ScanResult:
-    """Find local changes. Hashes in the calling thread, so call it in a pool.
+    """Find local changes. Takes as long as it takes, so call it in a pool.
 
     :param now_ns: the time, nanoseconds since the epoch, read just before the call.
     :param device: name of this device, for the rows.
     :param only: look at these keys alone (a further round), and at folders above them that the journal does not know.
     :param cancelled: asked now and then; True ends the scan.
     :param progress: called now and then with (entries seen, bytes hashed).
+    :param early: takes what is there and new or changed while the scan goes on, if it is much, in a thread of its own; it is not among the
+        changes of the result. What is gone always is: there may be a reason to doubt it.
     :raises StoreError: `cancelled`, `permission-denied` (the root), `too-many-files`.
     """
     glances = journal.glances()
+    findings = _Findings(journal, device)
     walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {})
-    if only is None:
-        walk.known = {glance[0]: glance for glance in glances}
-        walk.tree()
-    else:
-        _some(walk, only, glances)
-    rows = journal.get_many(seen.key for seen in walk.seen) if journal.known else {}
-    changes: list[Row] = []
-    refreshed: list[tuple[bytes, Stat]] = []
-    for seen in walk.seen:
-        old = rows.get(seen.key)
-        if old is not None and _same(old, seen):
-            if old.stat != seen.stat:
-                refreshed.append((seen.key, seen.stat))
+    with Beside(1, 1) as writer:
+
+        def halfway(found: int, hashed: int) -> None:
+            (progress or _silent)(found, hashed)
+            if early is not None and len(walk.seen) >= MANY:
+                writer.run(_nothing, early, findings.take(walk))
+
+        if only is None:
+            walk.known = {glance[0]: glance for glance in glances}
+            walk.progress = halfway
+            walk.tree()
         else:
-            changes.append(_changed(old, seen, journal.replica, device))
+            _some(walk, only, glances)
+        changes = findings.take(walk)
+        writer.finish()
     gone = _vanished(walk)
     changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
     changes.sort(key=lambda row: row.item.key)
-    return ScanResult(changes, refreshed, sorted(walk.skipped), walk.found, len(glances))
+    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, len(glances))
+
+
+class _Findings:
+    """What a walk has seen, as changes of rows."""
+
+    def __init__(self, journal: CollectionJournal, device: str) -> None:
+        self._journal = journal
+        self._known = journal.known
+        self._device = device
+        self._first = Version().raised(journal.replica)
+        self.refreshed: list[tuple[bytes, Stat]] = []
+
+    def take(self, walk: Walk) -> list[Row]:
+        """The changes, by key, of what was seen since the last time."""
+        found, walk.seen = walk.seen, []
+        rows = self._journal.get_many(seen.key for seen in found) if self._known else {}
+        changes: list[Row] = []
+        for seen in found:
+            old = rows.get(seen.key)
+            if old is None:
+                changes.append(_changed(None, seen, self._first, self._device))
+            elif not _same(old, seen):
+                changes.append(_changed(old, seen, old.item.version.raised(self._journal.replica), self._device))
+            elif old.stat != seen.stat:
+                self.refreshed.append((seen.key, seen.stat))
+        changes.sort(key=lambda row: row.item.key)
+        return changes
 
 
 def _some(walk: Walk, only: Iterable[bytes], glances: list[Glance]) -> None:
@@ -104,13 +140,17 @@ def _some(walk: Walk, only: Iterable[bytes], glances: list[Glance]) -> None:
         folder = there and key not in walk.unknown and any(seen.key == key and seen.kind is Kind.DIRECTORY for seen in walk.seen[-1:])
         if not there:
             walk.known[key] = live[key]
-        if live[key][1] == Kind.DIRECTORY and not folder and key not in walk.unknown:
+        if stat.S_ISDIR(live[key][5]) and not folder and key not in walk.unknown:
             below = key + b"/"
             walk.known.update((other, glance) for other, glance in live.items() if other.startswith(below))
 
 
 def _silent(found: int, hashed: int) -> None:
     """Progress that nobody looks at."""
+
+
+def _nothing(none: None) -> None:
+    """What comes of work that gives nothing."""
 
 
 def _known_times(old: Row) -> tuple[int, int]:
@@ -126,16 +166,14 @@ def _same(old: Row, seen: Seen) -> bool:
     return alike and _known_times(old) == (seen.mtime_ns, seen.mode)
 
 
-def _changed(old: Row | None, seen: Seen, replica: int, device: str) -> Row:
-    mtime_ns, mode, version = seen.mtime_ns, seen.mode, Version()
-    if old is not None:
-        version = old.item.version
-        if old.item.kind is seen.kind and old.item.content == seen.content:
-            # What did not change on the disk goes on as the item had it, even if this file system cannot show it.
-            disk_mtime, disk_mode = _known_times(old)
-            mtime_ns = old.item.mtime_ns if disk_mtime == mtime_ns else mtime_ns
-            mode = old.item.mode if disk_mode == mode else mode
-    item = Item(seen.key, seen.kind, seen.content, seen.size, mtime_ns, mode, version.raised(replica), seen.target, device)
+def _changed(old: Row | None, seen: Seen, version: Version, device: str) -> Row:
+    mtime_ns, mode = seen.mtime_ns, seen.mode
+    if old is not None and old.item.kind is seen.kind and old.item.content == seen.content:
+        # What did not change on the disk goes on as the item had it, even if this file system cannot show it.
+        disk_mtime, disk_mode = _known_times(old)
+        mtime_ns = old.item.mtime_ns if disk_mtime == mtime_ns else mtime_ns
+        mode = old.item.mode if disk_mode == mode else mode
+    item = Item(seen.key, seen.kind, seen.content, seen.size, mtime_ns, mode, version, seen.target, device)
     return Row(item, seen.stat, 0 if old is None else old.seq)
 
 

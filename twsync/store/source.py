@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+from collections.abc import Sequence
 from types import TracebackType
 
 from blake3 import blake3
 
 from twsync.errors import PathError, StoreError
+from twsync.reconcile.model import Item
+from twsync.store import batches
 from twsync.store.diskerrors import show
 from twsync.store.hashing import hash_descriptor, same_file
-from twsync.store.paths import Gate
+from twsync.store.paths import Gate, Places, pieces
 from twsync.store.rows import Row, Stat
+
+#: Why a file is not given.
+CHANGED, UNREADABLE = "changed", "unreadable"
+#: Errors of opening what is no regular file any more.
+_NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV})
 
 
 class Source:
@@ -108,27 +117,54 @@ def open_source(gate: Gate, row: Row) -> Source:
     return source
 
 
-def read_small(gate: Gate, row: Row) -> bytes:
-    """The whole content of a small file, proved by its content id.
+def read_contents(gate: Gate, items: Sequence[Item]) -> tuple[bytes, list[str]]:
+    """The contents of small files, one after the other, each proved by its content id, whatever its stat says.
 
-    :raises StoreError: as `open_source`.
+    :returns: the bytes, and for each file ``""``, or why it is not among them: `changed` or `unreadable`.
     """
-    try:
-        fd = gate.open_read(row.key)
-    except (FileNotFoundError, NotADirectoryError, PathError) as error:
-        raise _changed(row.key) from error
-    except OSError as error:
-        raise _unreadable(row.key) from error
-    try:
-        # One byte more than expected shows a file that grew. The content id proves the rest, whatever the stat says.
-        data = os.read(fd, row.item.size + 1)
-    except OSError as error:
-        raise _unreadable(row.key) from error
-    finally:
-        os.close(fd)
-    if blake3(data).digest() != row.item.content:
-        raise _changed(row.key)
-    return data
+    if batches.NATIVE is None:
+        return _read_singly(gate, items)
+    reasons = [""] * len(items)
+    data: list[bytes] = []
+    for start, end in pieces([item.key for item in items]):
+        some = items[start:end]
+        with Places(gate) as places:
+            numbers, fds, names, failed = places.locate([item.key for item in some])
+            there = [some[number] for number in numbers]
+            read, codes = batches.NATIVE.read(fds, names, [item.size for item in there], [item.content for item in there])
+        data.append(read)
+        for number, error in failed.items():
+            reasons[start + number] = _reason(error)
+        for number, code in zip(numbers, codes, strict=True):
+            if code:
+                reasons[start + number] = CHANGED if code < 0 or code in _NO_FILE else UNREADABLE
+    return b"".join(data), reasons
+
+
+def _read_singly(gate: Gate, items: Sequence[Item]) -> tuple[bytes, list[str]]:
+    pieces: list[bytes] = []
+    reasons: list[str] = []
+    for item in items:
+        reason = ""
+        try:
+            fd = gate.open_read(item.key)
+            try:
+                # One byte more than expected shows a file that grew.
+                data = os.read(fd, item.size + 1)
+            finally:
+                os.close(fd)
+            if blake3(data).digest() == item.content:
+                pieces.append(data)
+            else:
+                reason = CHANGED
+        except (OSError, PathError) as error:
+            reason = _reason(error)
+        reasons.append(reason)
+    return b"".join(pieces), reasons
+
+
+def _reason(error: OSError | PathError) -> str:
+    return CHANGED if isinstance(error, PathError | FileNotFoundError | NotADirectoryError) else UNREADABLE
 
 
 def _proved(source: Source, row: Row) -> bool:
@@ -141,8 +177,8 @@ def _proved(source: Source, row: Row) -> bool:
 
 
 def _changed(key: bytes) -> StoreError:
-    return StoreError(f"{show(key)} was changed meanwhile.", "changed")
+    return StoreError(f"{show(key)} was changed meanwhile.", CHANGED)
 
 
 def _unreadable(key: bytes) -> StoreError:
-    return StoreError(f"{show(key)} cannot be read.", "unreadable")
+    return StoreError(f"{show(key)} cannot be read.", UNREADABLE)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from binascii import hexlify
+from collections.abc import Iterable, Iterator, Sequence
 
 from blake3 import blake3
 
 from twsync import limits
 from twsync.errors import StoreError
+from twsync.store import batches
+from twsync.store.batches import Found
 from twsync.store.copying import copy_bytes
 from twsync.store.diskerrors import disk_errors, show
 from twsync.store.hashing import hash_descriptor
@@ -89,6 +92,36 @@ class Staging:
             finally:
                 os.close(fd)
         return Staged(name, content, len(data), None if mtime_ns is None else (mode & 0o777, mtime_ns))
+
+    def put_many(
+        self, data: bytes | memoryview, sizes: Sequence[int], contents: Sequence[bytes], modes: Sequence[int], mtimes: Sequence[int]
+    ) -> list[Staged | None]:
+        """Small files whose bytes follow each other in `data`, each with the mode and time it will have; None for one that is not that
+        content.
+
+        :raises StoreError: as `put`.
+        """
+        if batches.NATIVE is None or not contents:
+            found, at = [], 0
+            for size, content, mode, mtime_ns in zip(sizes, contents, modes, mtimes, strict=True):
+                found.append(self.put(content, data[at : at + size], mode=mode, mtime_ns=mtime_ns))
+                at += size
+            return found
+        names = [b"%s.%d" % (hexlify(content), number) for content, number in zip(contents, self._numbers, strict=False)]
+        errors = batches.NATIVE.stage(self._fd, names, data, sizes, contents, modes, mtimes)
+        failed = next((error for error in errors if error > 0), 0)
+        if failed:
+            with disk_errors(self._where):
+                raise OSError(failed, os.strerror(failed))
+        return [
+            None if error else Staged(name, content, size, (mode & 0o777, mtime_ns))
+            for error, name, content, size, mode, mtime_ns in zip(errors, names, contents, sizes, modes, mtimes, strict=True)
+        ]
+
+    def move_many(self, staged: Sequence[bytes], fds: Sequence[int], names: Sequence[bytes]) -> Iterable[Found] | None:
+        """Move complete files to names, in open directories, that nothing holds, and look at them there; see `Batches.place`. None where
+        only single files can be moved."""
+        return None if batches.NATIVE is None else batches.NATIVE.place(self._fd, staged, fds, names)
 
     def create(self, content: bytes) -> Partial:
         """Begin to receive this content from its first byte; what was received before stays as a basis until this one is finished.

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 from blake3 import blake3
 
+from twsync import limits
 from twsync.errors import PathError, StoreError
 from twsync.reconcile.model import Kind
+from twsync.store import batches
+from twsync.store.batches import Found
+from twsync.store.beside import Beside
 from twsync.store.diskerrors import fatal
 from twsync.store.hashing import content_of
 from twsync.store.ignore import Ignore
 from twsync.store.items import Glance
-from twsync.store.paths import Gate, split_key
+from twsync.store.paths import Gate, validate_key
 from twsync.store.place import Place
-from twsync.store.rows import Stat, kind_of, mtime_of
+from twsync.store.rows import PERMISSIONS, Stat, kind_of
 
 SPECIAL = "special-file"
 UNREADABLE = "unreadable"
@@ -26,10 +31,33 @@ CHANGING = "changing"
 TOO_LONG = "path-too-long"
 
 _TYPE = 0o170000
-_REGULAR, _DIRECTORY, _LINK = 0o100000, 0o040000, 0o120000
-#: File type bits of an `st_mode` by `Kind`; deleted rows are never looked up.
-_TYPES = (0, _REGULAR, _DIRECTORY, _LINK)
-_INODE = 2**63 - 1
+_REGULAR, _DIRECTORY = 0o100000, 0o040000
+
+
+def found_of(found: os.stat_result) -> Found:
+    """An lstat as the batches give it."""
+    stat = Stat.of(found)
+    return (*stat[:4], found.st_mode & (_TYPE | PERMISSIONS), 0)
+
+
+def entries_of(fd: int) -> Iterator[tuple[bytes, Found]]:
+    """Names in an open directory, and what lstat says of each."""
+    if batches.NATIVE is not None:
+        yield from batches.NATIVE.entries(fd)
+        return
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            try:
+                found = found_of(entry.stat(follow_symlinks=False))
+            except OSError as error:
+                found = (0, 0, 0, 0, 0, error.errno or errno.EIO)
+            yield os.fsencode(entry.name), found
+
+
+#: Threads that hash small files while the walk goes on, files of one go, and how many goes the walk is ahead.
+_THREADS, _TOGETHER, _AHEAD = 2, 512, 6
+#: So few are not worth another thread.
+_FEW = 32
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
@@ -63,15 +91,25 @@ class Walk:
     "Keys that could not be looked at: neither they nor anything below them is taken for vanished."
     found: int = 0
     hashed: int = 0
+    beside: Beside = field(default_factory=lambda: Beside(_THREADS, _AHEAD))
+    "Where small files are hashed while the walk goes on."
+    held: set[int] = field(default_factory=set)
+    "Descriptors of the directories that they are in."
 
     def tree(self) -> None:
         """Walk everything below the root."""
         below = [b""]
-        while below:
-            below += self._directory(below.pop())
-            self.progress(self.found, self.hashed)
-            if self.cancelled():
-                raise StoreError("The scan was cancelled.", "cancelled")
+        try:
+            with self.beside:
+                while below:
+                    below += self._directory(below.pop())
+                    self.progress(self.found, self.hashed)
+                    if self.cancelled():
+                        raise StoreError("The scan was cancelled.", "cancelled")
+                self.beside.finish()
+        finally:
+            for fd in self.held:
+                os.close(fd)
 
     def entry(self, key: bytes) -> bool:
         """Look at one key; False if nothing is there."""
@@ -82,7 +120,7 @@ class Walk:
                     return False
                 self.known.pop(key, None)
                 self.found += 1
-                self._look(key, found, place)
+                self._look(key, found_of(found), place)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -123,53 +161,81 @@ class Walk:
     def _entries(self, fd: int, parent: bytes) -> list[bytes]:
         below = []
         prefix = parent + b"/" if parent else b""
-        met, encode, plain, matches = self.known.pop, os.fsencode, self.ignore.trivial, self.ignore.matches
+        met, plain, matches = self.known.pop, self.ignore.trivial, self.ignore.matches
         count = 0
-        with os.scandir(fd) as entries:
-            for entry in entries:
-                name = entry.name
-                key = prefix + encode(name)
-                count += 1
-                try:
-                    found = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    count -= 1
-                    continue
-                except OSError as error:
-                    self._skip(key, error)
-                    continue
-                mode = found.st_mode
-                directory = mode & _TYPE == _DIRECTORY
-                if (not plain or name.startswith(".twsync")) and matches(key, directory):
-                    if key == b".twsync":
-                        count -= 1
-                    self.unknown.add(key)
-                    continue
-                row = met(key, None)
-                # Index for index: kind, st_mode, st_size, st_mtime_ns, st_ctime_ns, st_ino. The one that differs most comes first.
-                if row is None or not (
-                    found.st_ctime_ns == row[5]
-                    and found.st_mtime_ns == row[4]
-                    and found.st_size == row[3]
-                    and found.st_ino & _INODE == row[6]
-                    and mode & 0o777 == row[2]
-                    and mode & _TYPE == _TYPES[row[1]]
-                ):
-                    self._look(key, found, Place(fd, key[len(prefix) :]))
-                if directory and key not in self.unknown:
-                    below.append(key)
+        new: list[tuple[bytes, bytes, Found]] = []
+        for name, found in entries_of(fd):
+            key = prefix + name
+            mode = found[4]
+            directory = mode & _TYPE == _DIRECTORY
+            if (not plain or name.startswith(b".twsync")) and matches(key, directory):
+                self.unknown.add(key)
+                count += key != b".twsync"
+                continue
+            if found[5]:
+                if found[5] != errno.ENOENT:
+                    count += 1
+                    self._skip(key, OSError(found[5], os.strerror(found[5])))
+                continue
+            count += 1
+            row = met(key, None)
+            # A glance is a key and these five.
+            if row is None or row[1:] != found[:5]:
+                new.append((key, name, found))
+            if directory:
+                below.append(key)
+        self._look_at_many(fd, new)
         self.found += count
-        return below
+        return [key for key in below if key not in self.unknown] if self.unknown else below
 
-    def _look(self, key: bytes, found: os.stat_result, place: Place) -> None:
-        """Note an entry that is new or not as its row says."""
+    def _look_at_many(self, fd: int, new: list[tuple[bytes, bytes, Found]]) -> None:
+        """Note entries of one directory that are new or not as their rows say."""
+        native = batches.NATIVE
+        small: list[tuple[bytes, bytes, Found]] = []
+        for key, name, found in new:
+            if native is not None and found[4] & _TYPE == _REGULAR and found[0] <= limits.SMALL_FILE:
+                small.append((key, name, found))
+            else:
+                self._look(key, found, Place(fd, name))
+        if native is None:
+            return
+        for start in range(0, len(small), _TOGETHER):
+            some = small[start : start + _TOGETHER]
+            names = [name for _key, name, _found in some]
+            if len(small) <= _FEW:
+                self._hashed(fd, some, native.contents(fd, names))
+                continue
+            held = os.dup(fd)
+            self.held.add(held)
+            self.beside.run(partial(self._hashed, held, some), native.contents, held, names)
+
+    def _hashed(self, fd: int, small: list[tuple[bytes, bytes, Found]], contents: Iterable[tuple[bytes, Found]]) -> None:
+        """Note files that were hashed beside the walk, and look once more at those that were not."""
+        for (key, name, found), (content, after) in zip(small, contents, strict=True):
+            if after[5]:
+                self._look(key, found, Place(fd, name))
+            elif self._proper(key):
+                self.hashed += after[0]
+                self._note(key, Kind.FILE, content, after, b"")
+        if fd in self.held:
+            self.held.remove(fd)
+            os.close(fd)
+
+    def _proper(self, key: bytes) -> bool:
+        """Whether a key can be one of a collection; noted if not."""
         try:
-            split_key(key)
+            validate_key(key)
         except PathError:
             self.unknown.add(key)
             self.skipped.append((key, TOO_LONG))
+            return False
+        return True
+
+    def _look(self, key: bytes, found: Found, place: Place) -> None:
+        """Note an entry that is new or not as its row says."""
+        if not self._proper(key):
             return
-        kind = kind_of(found.st_mode)
+        kind = kind_of(found[4])
         content = target = b""
         try:
             if kind is Kind.FILE:
@@ -178,8 +244,9 @@ class Walk:
                     self.unknown.add(key)
                     self.skipped.append((key, CHANGING))
                     return
-                content, found = result
-                self.hashed += found.st_size
+                content, after = result
+                found = found_of(after)
+                self.hashed += after.st_size
             elif kind is Kind.SYMLINK:
                 target = place.readlink()
                 content = blake3(target).digest()
@@ -194,12 +261,15 @@ class Walk:
         except OSError as error:
             self._skip(key, error)
             return
-        stat = Stat.of(found)
-        if stat.ctime_ns >= self.racy_ns:
-            stat = stat.distrusted()
-        size = found.st_size if kind is Kind.FILE else 0
-        mode = 0 if kind is Kind.SYMLINK else stat.mode
-        self.seen.append(Seen(key, kind, content, size, mtime_of(found), mode, target, stat))
+        self._note(key, kind, content, found, target)
+
+    def _note(self, key: bytes, kind: Kind, content: bytes, found: Found, target: bytes) -> None:
+        size, mtime_ns, ctime_ns, ino, mode, _ = found
+        bits = mode & PERMISSIONS
+        stat = Stat(size, mtime_ns, 0 if ctime_ns >= self.racy_ns else ctime_ns, ino, bits)
+        self.seen.append(
+            Seen(key, kind, content, size if kind is Kind.FILE else 0, mtime_ns, 0 if kind is Kind.SYMLINK else bits, target, stat)
+        )
 
     def _skip(self, key: bytes, error: OSError) -> None:
         """One thing cannot be looked at: it stays as the journal knows it. Out of descriptors is no property of the one thing."""
