@@ -27,12 +27,12 @@ class Component(msgspec.Struct, frozen=True):
 
     def all(self, key: str) -> list[Property]:
         """The properties of a name in capitals."""
-        return [prop for prop in self.properties if prop.key == key]
+        return [prop for prop in self.properties if _named(prop, key)]
 
     def get(self, key: str) -> Property | None:
         """The first property of a name in capitals."""
         for prop in self.properties:
-            if prop.key == key:
+            if _named(prop, key):
                 return prop
         return None
 
@@ -46,6 +46,12 @@ class Component(msgspec.Struct, frozen=True):
         yield self
         for inner in self.components:
             yield from inner.walk()
+
+
+def _named(prop: Property, key: str) -> bool:
+    """Whether a property has this name; most are spelled in capitals, and most have another."""
+    name = prop.name
+    return name == key or (len(name) == len(key) and name.upper() == key)
 
 
 class _Open:

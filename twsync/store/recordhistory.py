@@ -56,6 +56,15 @@ class RecordHistory:
             )
         )
 
+    def last(self, key: bytes, seq: int) -> bytes:
+        """What stood at a key before the row with this sequence number took it away; empty: it is not known (any more)."""
+        found = self._database.row(
+            "SELECT content FROM record_past WHERE collection = ? AND ended <= ? AND key = ? AND content != x'' "
+            "ORDER BY ended DESC LIMIT 1",
+            (self._collection, seq, key),
+        )
+        return b"" if found is None else bytes(found[0])
+
     def prune(self, now_ns: int) -> None:
         """Forget sessions that cannot be taken back any more, and what only they need. In a transaction."""
         self._database.execute(

@@ -6,6 +6,7 @@ from twsync.reconcile.recordmatch import Likeness, Matcher
 from twsync.reconcile.versions import Order, Version
 from twsync.records import Identity
 from twsync.store.recordtexts import Text
+from twsync.store.rows import Row
 from twsync.store.syncmlmap import Held
 from twsync.store.syncmlsession import RecordSession, key_of
 from twsync.syncml.datastore import Action, Incoming
@@ -42,20 +43,36 @@ class Links:
         session = self._session
         identity = text.identity
         names = [] if theirs is None else [key for key in (hint.key if hint is not None else None, key_of(change.id)) if key is not None]
-        for key in names:
-            if theirs is not None and self._related(key, text, theirs):
-                return key
-        if session.compares:
+        found = next((key for key in names if self._is_same(key, identity)), None)
+        if found is None:
+            free = self._matcher() if session.compares else Matcher(session.journal.texts.twins(identity, session.partner.number))
+            found = free.find(identity.uid, identity.digest)
+        if found is None and theirs is not None:
+            found = next((key for key in names if self._follows(key, identity, theirs)), None)
+        if found is None and session.compares:
             found = self._matcher().find(identity.uid, identity.digest, identity.keys)
-        else:
-            found = Matcher(session.journal.texts.twins(identity, session.partner.number)).find(identity.uid, identity.digest)
         if found is None and session.compares and hint is not None:
             found = self._deleted(identity, hint)
-        if found is None:
+        if found is None and theirs is not None:
             # Last, for versions of items that were found to be one are joined: what was deleted here under this name. The versions say
             # which of the two follows the other.
-            found = next((key for key in names if self._is_dead(key)), None)
+            found = next((key for key in names if self._was_same(key, identity, theirs)), None)
         return found
+
+    def means_another(self, key: bytes, identity: Identity) -> bool:
+        """Whether a name stands for another item, here or for the partner, so that a new one must not have it.
+
+        The partner could not tell the two apart after a crash. For a third host that still has what was deleted here under this name, the
+        new item would be an edit of that.
+        """
+        session = self._session
+        if session.maps.by_key(key) is not None:
+            return True
+        row = session.journal.get(key)
+        if row is None or row.item.live:
+            return row is not None
+        was = self._was(row)
+        return was is not None and not _one(was, identity)
 
     def paired(self, key: bytes) -> None:
         """An own item has met its partner."""
@@ -85,20 +102,47 @@ class Links:
         held = self._session.maps.by_key(key)
         return held is not None and held.held and not held.soft
 
-    def _is_dead(self, key: bytes) -> bool:
-        row = self._session.journal.get(key)
-        return row is not None and not row.item.live
+    def _was_same(self, key: bytes, identity: Identity, theirs: Version) -> bool:
+        """Whether what was deleted here at a key is the same item: by its UID, or, if there is none, by the versions."""
+        session = self._session
+        row = session.journal.get(key)
+        if row is None or row.item.live:
+            return False
+        was = self._was(row)
+        if was is not None and was.uid and identity.uid:
+            return was.uid == identity.uid
+        return row.item.version.order(theirs) is not Order.CONCURRENT
 
-    def _related(self, key: bytes, text: Text, theirs: Version) -> bool:
-        """Whether the live row at a key is the same item to another twsync host: one version follows the other, or the UIDs agree."""
+    def _was(self, row: Row) -> Identity | None:
+        """What was deleted here; None: that is not known any more."""
+        journal = self._session.journal
+        text = journal.texts.get(journal.history.last(row.key, row.seq) or self._session.maps.any_base(row.key))
+        return None if text is None else text.identity
+
+    def _named_so(self, key: bytes) -> tuple[Version, Identity] | None:
+        """The live item at a key that another twsync host may mean by this name; None: there is none, or it has its partner."""
         session = self._session
         row = session.journal.get(key)
         if row is None or not row.item.live or (key not in self._matcher() if session.compares else self._has(key)):
-            return False
-        if row.item.version.order(theirs) is not Order.CONCURRENT:
-            return True
+            return None
         own = session.journal.texts.get(row.item.content)
-        return own is not None and own.identity.uid != "" and own.identity.uid == text.identity.uid
+        return None if own is None else (row.item.version, own.identity)
+
+    def _is_same(self, key: bytes, identity: Identity) -> bool:
+        """Whether the item at a key has the same UID, or, where one side has none, the same content."""
+        own = self._named_so(key)
+        return own is not None and _one(own[1], identity)
+
+    def _follows(self, key: bytes, identity: Identity, theirs: Version) -> bool:
+        """Whether one of the two versions follows the other, where no UIDs can say what is one item.
+
+        Each host gives out its own names, so one name may mean two items; and versions of two items may well be in order, for each counts
+        from 1. So this never stands against a UID.
+        """
+        own = self._named_so(key)
+        if own is None or (own[1].uid and identity.uid):
+            return False
+        return own[0].order(theirs) in (Order.NEWER, Order.OLDER)
 
     def _matcher(self) -> Matcher:
         if self._unmet is None:
@@ -106,3 +150,8 @@ class Links:
             met = session.maps.paired(session.partner.stamp)
             self._unmet = Matcher(one for one in session.journal.texts.likenesses() if one.key not in met)
         return self._unmet
+
+
+def _one(one: Identity, other: Identity) -> bool:
+    """Whether two are one item: by UID; by content if one has none."""
+    return one.uid == other.uid if one.uid and other.uid else one.digest == other.digest

@@ -193,9 +193,10 @@ class Taking:
             decision.verdict, row.item.version if row is not None else None, theirs, session.journal.replica, session.partner.replica
         )
         if key is None:
-            # Not one of which the partner was told something else: after a crash it could not be told apart.
             key = session.folder.name(
-                full, lambda key: key in taken or session.maps.by_key(key) is not None, change.id if session.peer.twsync else ""
+                full,
+                lambda key: key in taken or self._links.means_another(key, full.identity),
+                change.id if session.peer.twsync else "",
             )
         return self._step(change, key, decision, version, row, own, base, full, theirs)
 
