@@ -16,8 +16,6 @@ from twsync import limits
 from twsync.errors import StoreError, UserError
 from twsync.store.database import Database
 from twsync.store.journal import Journal
-from twsync.store.syncmldatastore import RecordDatastores, RecordHost
-from twsync.store.syncmlsession import Terms
 from twsync.syncml.auth import user_digest
 from twsync.syncml.clientsetup import Remembered
 from twsync.syncml.document import DevInf
@@ -101,32 +99,6 @@ class SyncmlAccounts:
         if found is None:
             raise UserError(f"There is no account {name}.", "not-found")
         return _granted(found[0])
-
-
-class GrantedAccounts:
-    """Accounts with the collections that were granted to them; see `twsync.syncml.ports.Accounts`."""
-
-    def __init__(self, accounts: SyncmlAccounts, host: RecordHost, terms: Callable[[str, str], Terms]) -> None:
-        """Of one host.
-
-        :param terms: those of a new session of an account's device, with an id of its own.
-        """
-        self._accounts = accounts
-        self._host = host
-        self._terms = terms
-
-    def account(self, name: str) -> Account | None:
-        """One by its name."""
-        return self._accounts.account(name)
-
-    def datastores(self, account: str, device: str, twsync: bool) -> RecordDatastores:
-        """The collections that were granted to an account.
-
-        :raises UserError: `not-found`, and `not-allowed`: another twsync host does not come with an account.
-        """
-        if twsync:
-            raise UserError("A twsync host is let in by its INVITE, not by an account.", "not-allowed")
-        return self._host.datastores(self._terms(account, device), self._accounts.granted(account))
 
 
 def _granted(collections: str | None) -> tuple[str, ...] | None:
