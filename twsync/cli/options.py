@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import platformdirs
 
 from twsync.cli.funnel import Invocation
 from twsync.peer import settings
@@ -52,6 +51,9 @@ def config_path() -> Path:
         return invocation.config
     if named := os.environ.get("TWSYNC_CONFIG"):
         return Path(named)
+    # Here, for it takes a while, and most commands are told the file.
+    import platformdirs
+
     return Path(platformdirs.user_config_dir("twsync")) / "syncpeer.toml"
 
 

@@ -11,7 +11,8 @@ import msgspec
 from twsync.cli.daemon import running
 from twsync.cli.journal import reading
 from twsync.cli.options import config_option, json_option, load_settings, print_json
-from twsync.cli.table import amount, columns, printable
+from twsync.cli.outcome import counts, details
+from twsync.cli.table import columns, printable
 from twsync.errors import UserError
 from twsync.peer import documents
 from twsync.session.trace import TraceLine, render
@@ -125,26 +126,6 @@ def session(session_id: str, with_trace: bool, as_json: bool) -> None:
         names = (own, "server", other) if record.role == "client" else (other, "server", own)
         lines = [msgspec.json.decode(line, type=TraceLine) for line in trace]
         click.echo(render(lines, names).rstrip() if lines else "No messages were kept of this session.")
-
-
-def counts(of: dict[str, Any]) -> str:
-    """One direction's counters in words."""
-    return (
-        f"{of['added']} added, {of['changed']} changed, {of['deleted']} deleted; {amount(of['wire_bytes'])} on the wire, "
-        f"{amount(of['literal_bytes'])} new, {amount(of['matched_bytes'])} found here"
-    )
-
-
-def details(result: dict[str, Any]) -> list[str]:
-    """Conflicts, skipped items and the error of a result, a line each."""
-    lines = []
-    for conflict in result.get("conflicts", ()):
-        kept = f", the other kept as {conflict['copy']}" if conflict.get("copy") else ""
-        lines.append(f"conflict: {conflict['item']} ({conflict['resolution']}{kept})")
-    lines += [f"skipped: {skipped['item']} ({skipped['reason']})" for skipped in result.get("skipped", ())]
-    if result.get("error"):
-        lines.append(f"error: {result['error']['message']}")
-    return [printable(line) for line in lines]
 
 
 def _summary(one: dict[str, Any]) -> str:

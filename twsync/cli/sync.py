@@ -10,8 +10,8 @@ import msgspec
 from twsync.cli.daemon import Daemon
 from twsync.cli.funnel import Exit, say
 from twsync.cli.options import config_option, json_option, load_settings, print_json
+from twsync.cli.outcome import counts, details
 from twsync.cli.progress import Bar
-from twsync.cli.status import counts, details
 from twsync.cli.table import printable
 from twsync.errors import UserError
 from twsync.reconcile.model import SyncType
