@@ -30,6 +30,10 @@ class Protocol(enum.StrEnum):
         return f"./devinf{self.value.replace('.', '')}"
 
 
+#: The versions by the value of VerDTD.
+PROTOCOLS = {protocol.value: protocol for protocol in Protocol}
+
+
 class Encoding(enum.StrEnum):
     """How a message is written; the values are the MIME types."""
 

@@ -1,4 +1,4 @@
-"""The texts and numbers of single elements, as real devices write them."""
+"""Elements that hold just a text, a number or nothing: as real devices write them, and as we do."""
 
 from __future__ import annotations
 
@@ -37,3 +37,30 @@ def number(element: Element) -> int | None:
     if not digits.isascii() or not digits.isdigit() or len(digits.lstrip("0")) > limits.MAX_SYNCML_DIGITS:
         return None
     return int(digits.lstrip("0") or "0")
+
+
+def first_word(element: Element, name: str) -> str:
+    """The `word` of the first child of a name; empty if there is none.
+
+    :raises FormatError: as `text`.
+    """
+    return next((word(child) for child in element.children if child.name == name), "")
+
+
+def texts(element: Element, name: str) -> tuple[str, ...]:
+    """The `text` of each child of a name.
+
+    :raises FormatError: as `text`.
+    """
+    return tuple(text(child) for child in element.children if child.name == name)
+
+
+def add(out: list[Element], name: str, value: str | int | None) -> None:
+    """An element with a text, or nothing for None."""
+    if value is not None:
+        out.append(Element(name, text=str(value)))
+
+
+def flags(**on: bool) -> list[Element]:
+    """Empty elements of the names that are true."""
+    return [Element(name) for name, stands in on.items() if stands]

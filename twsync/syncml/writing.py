@@ -30,10 +30,9 @@ from twsync.syncml.document import (
     Status,
     Sync,
 )
+from twsync.syncml.metinfcodec import write_meta
+from twsync.syncml.primitives import add
 from twsync.wbxml import DEVINF, Element
-
-_DEVINF_XML = "application/vnd.syncml-devinf+xml"
-_DEVINF_WBXML = "application/vnd.syncml-devinf+wbxml"
 
 
 class Writer:
@@ -88,23 +87,23 @@ class Writer:
                 return Element("Map", out)
             case Alert():
                 self._common(out, command.no_resp, command.cred, None)
-                _add(out, "Data", command.code)
-                _add(out, "Correlator", command.correlator)
+                add(out, "Data", command.code)
+                add(out, "Correlator", command.correlator)
                 self._items(out, command.items)
                 return Element("Alert", out)
             case Put():
                 if command.no_resp:
                     out.append(Element("NoResp"))
-                _add(out, "Lang", command.lang)
+                add(out, "Lang", command.lang)
                 self._common(out, False, command.cred, command.meta)
                 self._items(out, command.items)
                 return Element(command.name, out)
             case Results():
-                _add(out, "MsgRef", command.msg_ref)
+                add(out, "MsgRef", command.msg_ref)
                 out.append(Element("CmdRef", text=command.cmd_ref))
                 self._common(out, False, None, command.meta)
-                _add(out, "TargetRef", command.target_ref)
-                _add(out, "SourceRef", command.source_ref)
+                add(out, "TargetRef", command.target_ref)
+                add(out, "SourceRef", command.source_ref)
                 self._items(out, command.items)
                 return Element("Results", out)
             case Group():
@@ -203,7 +202,7 @@ class Writer:
     def location(self, name: str, location: Location) -> Element:
         """Target or Source."""
         out = [Element("LocURI", text=location.uri)]
-        _add(out, "LocName", location.name)
+        add(out, "LocName", location.name)
         if location.filter is not None:
             out.append(self._filter(location.filter))
         return Element(name, out)
@@ -214,7 +213,7 @@ class Writer:
             out.append(Element("Field", [self.item(found.field)]))
         if found.record is not None:
             out.append(Element("Record", [self.item(found.record)]))
-        _add(out, "FilterType", found.filter_type)
+        add(out, "FilterType", found.filter_type)
         return Element("Filter", out)
 
     def cred(self, cred: Cred) -> Element:
@@ -223,37 +222,8 @@ class Writer:
         return Element("Cred", [*out, Element("Data", text=cred.data)])
 
     def meta(self, meta: Meta) -> Element:
-        """Meta, without a MetInf between it and its children."""
-        out: list[Element] = []
-        if meta.field_level:
-            out.append(Element("FieldLevel"))
-        _add(out, "Format", meta.format)
-        if meta.type is not None:
-            out.append(Element("Type", text=_DEVINF_WBXML if self._binary and meta.type == _DEVINF_XML else meta.type))
-        _add(out, "Mark", meta.mark)
-        _add(out, "Size", meta.size)
-        if meta.anchor is not None:
-            last: list[Element] = []
-            _add(last, "Last", meta.anchor.last)
-            out.append(Element("Anchor", [*last, Element("Next", text=meta.anchor.next)]))
-        _add(out, "Version", meta.version)
-        _add(out, "NextNonce", meta.next_nonce)
-        _add(out, "MaxMsgSize", meta.max_msg_size)
-        if not self._old:
-            _add(out, "MaxObjSize", meta.max_obj_size)
-        out += [Element("EMI", text=text) for text in meta.emi]
-        if meta.mem is not None:
-            mem = [Element("SharedMem")] if meta.mem.shared else []
-            _add(mem, "FreeMem", meta.mem.free_mem)
-            _add(mem, "FreeID", meta.mem.free_id)
-            out.append(Element("Mem", mem))
-        return Element("Meta", out)
-
-
-def _add(out: list[Element], name: str, value: str | int | None) -> None:
-    """An element with a text, if there is one."""
-    if value is not None:
-        out.append(Element(name, text=str(value)))
+        """Meta."""
+        return write_meta(meta, self._protocol, self._binary)
 
 
 def _at(name: str, uri: str) -> Element:
