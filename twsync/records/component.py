@@ -27,12 +27,14 @@ class Component(msgspec.Struct, frozen=True):
 
     def all(self, key: str) -> list[Property]:
         """The properties of a name in capitals."""
-        return [prop for prop in self.properties if _named(prop, key)]
+        return [prop for prop in self.properties if prop.name.upper() == key]
 
     def get(self, key: str) -> Property | None:
         """The first property of a name in capitals."""
         for prop in self.properties:
-            if _named(prop, key):
+            # Most are spelled in capitals, and most have another name.
+            name = prop.name
+            if name == key or (len(name) == len(key) and name.upper() == key):
                 return prop
         return None
 
@@ -46,12 +48,6 @@ class Component(msgspec.Struct, frozen=True):
         yield self
         for inner in self.components:
             yield from inner.walk()
-
-
-def _named(prop: Property, key: str) -> bool:
-    """Whether a property has this name; most are spelled in capitals, and most have another."""
-    name = prop.name
-    return name == key or (len(name) == len(key) and name.upper() == key)
 
 
 class _Open:
@@ -102,44 +98,47 @@ def _remembered(text: str, legacy: bool) -> Component:
 
 def _parse(text: str, legacy: bool) -> Component:
     stack: list[_Open] = []
+    top: _Open | None = None
     done: Component | None = None
     count = values = 0
     for line in unfold_legacy(text) if legacy else unfold(text):
-        if stack and stack[-1].name == "VBODY" and line.strip().upper() != "END:VBODY":
-            _put_body_line(stack[-1], line)
+        if top is not None and top.name == "VBODY" and line.strip().upper() != "END:VBODY":
+            _put_body_line(top, line)
             continue
-        if line.isspace():
+        if legacy and line.isspace():
             continue
         if done is not None:
             raise FormatError("there is something behind the end of the record; one file holds one record")
         count += 1
         if count > limits.MAX_RECORD_PROPERTIES:
             raise FormatError(f"the record has more than {limits.MAX_RECORD_PROPERTIES} properties")
-        edge = line[:6].upper()
+        edge = line[:6].upper() if line[:1] in "BbEe" else ""
         if edge == "BEGIN:":
             if len(stack) == limits.MAX_RECORD_DEPTH:
                 raise FormatError(f"components are nested deeper than {limits.MAX_RECORD_DEPTH}")
-            stack.append(_Open(line[6:].strip().upper()))
+            top = _Open(line[6:].strip().upper())
+            stack.append(top)
         elif edge[:4] == "END:":
             name = line[4:].strip().upper()
-            if not stack or stack[-1].name != name:
+            if top is None or top.name != name:
                 raise FormatError(f"END:{name[:40]} without its BEGIN")
             closed = stack.pop().close()
             if stack:
-                stack[-1].components.append(closed)
+                top = stack[-1]
+                top.components.append(closed)
             else:
-                done = closed
-        elif not stack:
+                top, done = None, closed
+        elif top is None:
             raise FormatError("the record does not start with BEGIN")
         else:
             found = parse_line(line)
-            stack[-1].properties.append(found)
-            if found.key in LISTS:
+            top.properties.append(found)
+            if found.name.upper() in LISTS:
                 values += 1 + found.value.count(";" if legacy else ",")
                 if values > limits.MAX_RECORD_LIST:
                     raise FormatError(f"the lists of the record have more than {limits.MAX_RECORD_LIST} values")
-    if stack:
-        raise FormatError(f"the record ends before END:{stack[-1].name[:40]}")
+    if top is not None:
+        raise FormatError(f"the record ends before END:{top.name[:40]}")
     if done is None:
         raise FormatError("the record is empty")
     return done

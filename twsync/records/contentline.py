@@ -60,6 +60,13 @@ class Property(msgspec.Struct, frozen=True):
         return tuple(param for param in self.params if param.name.upper() not in names)
 
 
+class Parameters(tuple[Parameter, ...]):
+    """The parameters of a head of a line that is remembered, with what was made of them: many properties share them."""
+
+    made: tuple[str, str] = ("", "")
+    "The name of a property in capitals, and the parameters as `twsync.records.normal.params_text` has them for it."
+
+
 #: Characters of a head of a line that is worth remembering.
 _REMEMBERED = 200
 _FOLD = re.compile(r"\n[ \t]")
@@ -79,6 +86,11 @@ def lines_of(text: str) -> list[str]:
 
     :raises FormatError: if it is larger or has more lines than a record may.
     """
+    return _checked(text).split("\n")
+
+
+def _checked(text: str) -> str:
+    """As `lines_of`, with LF between the lines."""
     if len(text) > limits.MAX_RECORD:
         raise FormatError(f"the record is larger than {limits.MAX_RECORD} characters")
     if "\r" in text:
@@ -88,18 +100,17 @@ def lines_of(text: str) -> list[str]:
         raise FormatError("the record has a NUL inside")
     if not text.isascii() and _SURROGATE.search(text):
         raise FormatError("the record is not valid Unicode")
-    lines = text.split("\n")
-    if len(lines) > limits.MAX_RECORD_LINES:
+    if text.count("\n") >= limits.MAX_RECORD_LINES:
         raise FormatError(f"the record has more than {limits.MAX_RECORD_LINES} lines")
-    return lines
+    return text
 
 
 def unfold(text: str) -> list[str]:
     """The logical lines of the newer dialect, without empty ones."""
-    lines = lines_of(text)
-    if len(lines) > 1:
-        lines = _FOLD.sub("", "\n".join(lines)).split("\n")
-    return [line for line in lines if line and not line.isspace()]
+    text = _checked(text)
+    if "\n " in text or "\n\t" in text:
+        text = _FOLD.sub("", text)
+    return [line for line in text.split("\n") if line and not line.isspace()]
 
 
 def unfold_legacy(text: str) -> Iterator[str]:
@@ -169,7 +180,7 @@ def _parse_head(head: str) -> tuple[str, str, tuple[Parameter, ...]]:
         raise FormatError(f"{name[:40]!r} is no name of a property")
     if len(rest) > limits.MAX_RECORD_PARAMETERS:
         raise FormatError(f"{name} has more than {limits.MAX_RECORD_PARAMETERS} parameters")
-    return group, name, tuple([_parse_parameter(part) for part in rest if part])
+    return group, name, Parameters([_parse_parameter(part) for part in rest if part]) if rest else ()
 
 
 def _split_quoted(line: str) -> tuple[str, str]:

@@ -94,8 +94,13 @@ def _contact_keys(card: Component) -> set[str]:
     name = name or " ".join(sorted(unescape(card.value("FN")).casefold().split()))
     if not name:
         return set()
-    found = {f"tel|{name}|{_number(prop.value)}" for prop in card.properties if prop.key == "TEL" and prop.value.strip()}
-    found |= {f"mail|{name}|{prop.value.strip().casefold()}" for prop in card.properties if prop.key == "EMAIL" and prop.value.strip()}
+    found: set[str] = set()
+    for prop in card.properties:
+        key = prop.name.upper()
+        if key == "TEL" and prop.value.strip():
+            found.add(f"tel|{name}|{_number(prop.value)}")
+        elif key == "EMAIL" and prop.value.strip():
+            found.add(f"mail|{name}|{prop.value.strip().casefold()}")
     return found or {f"name|{name}|{'|'.join(fields(card.value('ORG'))).casefold()}"}
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 from twsync.errors import FormatError
 from twsync.records import zones
 from twsync.records.component import LISTS, Component
-from twsync.records.contentline import Parameter, Property
+from twsync.records.contentline import Parameter, Parameters, Property
 from twsync.records.recurrence import parts_of
 from twsync.records.times import add, parse_duration, parse_time, write_time
 from twsync.records.values import fields, items, split, unescape
@@ -67,31 +66,39 @@ class Context:
             return raw.strip()
 
 
-def param_texts(prop: Property) -> tuple[str, ...]:
-    """The parameters that mean something, as sorted texts."""
-    if not prop.params:
-        return ()
-    # Long ones are not worth the memory that remembering them would take.
-    usual = len(prop.params) < 8 and all(len(value) < 64 for param in prop.params for value in param.values)
-    return _param_texts(prop.key, prop.params) if usual else _param_texts.__wrapped__(prop.key, prop.params)
+def params_text(prop: Property, key: str) -> str:
+    """The parameters that mean something, as sorted texts.
+
+    :param key: of `prop`, or of what takes its place.
+    """
+    params = prop.params
+    if not isinstance(params, Parameters):
+        return _params_text(key, params) if params else ""
+    known, text = params.made
+    if known != key:
+        text = _params_text(key, params)
+        params.made = (key, text)
+    return text
 
 
-@lru_cache(maxsize=4096)
-def _param_texts(key: str, params: tuple[Parameter, ...]) -> tuple[str, ...]:
-    found = []
+def _params_text(key: str, params: tuple[Parameter, ...]) -> str:
+    found: set[str] = set()
     defaults = _DEFAULT_TYPES.get(key, frozenset())
     for param in params:
         name = param.name.upper()
         if name in ("TYPE", ""):
-            found += [value for value in map(str.upper, param.values) if value not in defaults]
+            found.update(value for value in map(str.upper, param.values) if value not in defaults)
         elif name not in _MEANINGLESS_PARAMS and any(param.values):
-            found.append(f"{name}={','.join(sorted(param.values))}")
-    return tuple(sorted(set(found)))
+            found.add(f"{name}={','.join(sorted(param.values))}")
+    return ";".join(sorted(found))
 
 
 def value_text(prop: Property, context: Context) -> str:
     """The value as comparable text; empty if there is nothing in it."""
-    key = prop.key
+    return _value_text(prop, prop.key, context)
+
+
+def _value_text(prop: Property, key: str, context: Context) -> str:
     value = prop.value
     if context.calendar is not None:
         maker = _CALENDAR_VALUES.get(key)
@@ -206,11 +213,15 @@ def timing(context: Context) -> str:
 
 def property_text(prop: Property, context: Context) -> str:
     """A property as comparable text, without its group; empty if it says nothing."""
-    value = value_text(prop, context)
+    return _property_text(prop, prop.key, context)
+
+
+def _property_text(prop: Property, key: str, context: Context) -> str:
+    value = _value_text(prop, key, context)
     if not value:
         return ""
-    params = param_texts(prop)
-    return f"{prop.key};{';'.join(params)}:{value}" if params else f"{prop.key}:{value}"
+    params = params_text(prop, key) if prop.params else ""
+    return f"{key};{params}:{value}" if params else f"{key}:{value}"
 
 
 def component_texts(component: Component, calendar: Component | None = None) -> list[str]:
@@ -220,10 +231,10 @@ def component_texts(component: Component, calendar: Component | None = None) -> 
     texts = []
     labels: dict[str, list[str]] = {}
     for prop in component.properties:
-        key = prop.key
+        key = prop.name.upper()
         if key in _APART or (entry and key in TIMING):
             continue
-        text = property_text(prop, context)
+        text = _property_text(prop, key, context)
         if not text:
             continue
         if prop.group:

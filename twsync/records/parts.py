@@ -20,7 +20,7 @@ import msgspec
 
 from twsync.records.component import LISTS, Component
 from twsync.records.contentline import Property
-from twsync.records.normal import STAMPS, TIMING, Context, param_texts, property_text, timing, value_text
+from twsync.records.normal import STAMPS, TIMING, Context, params_text, property_text, timing, value_text
 from twsync.records.values import split
 
 Key = tuple[str, ...]
@@ -134,4 +134,4 @@ def _key_of(prop: Property, context: Context, repeated: frozenset[str]) -> Key:
 
 def param_text(prop: Property) -> str:
     """The parameters as one text."""
-    return ";".join(param_texts(prop))
+    return params_text(prop, prop.key)
