@@ -87,8 +87,9 @@ def test_a_policy_decides(world, policy, winner):
     assert winner in texts(here)["1.vcf"]
 
 
-def test_duplicate_keeps_both(world):
-    """As two items."""
+@pytest.mark.parametrize("keep", ["ours", "theirs"])
+def test_duplicate_keeps_both(world, keep):
+    """As two items with UIDs of their own; both hosts list the conflict, and what one decides holds on both."""
     laptop, desktop = world.start("laptop", "desktop")
     name, (here, there) = world.share(laptop, desktop, kind="contacts", options=("--policy", "duplicate"))
     write(here, 1)
@@ -100,6 +101,17 @@ def test_duplicate_keeps_both(world):
     assert texts(here) == texts(there)
     assert len(texts(here)) == 2
     assert sorted(phone in "".join(texts(here).values()) for phone in ("+1", "+2")) == [True, True]
+    assert sum("UID:uid-1\r\n" in text for text in texts(here).values()) == 1
+    (one,) = laptop.twsync("conflicts", "--json").expect(0).document
+    (other,) = desktop.twsync("conflicts", "--json").expect(0).document
+    assert (one["item"], one["copy"]) == (other["item"], other["copy"])
+    laptop.twsync("conflicts", "resolve", str(one["number"]), "--keep", keep).expect(0)
+    laptop.sync(name, "desktop").expect(0)
+    phone = "+1" if keep == "ours" else "+2"
+    assert texts(here) == texts(there)
+    assert list(texts(here)) == ["1.vcf"]
+    assert phone in texts(here)["1.vcf"] and "UID:uid-1\r\n" in texts(here)["1.vcf"]
+    assert desktop.twsync("conflicts", "--json").expect(0).document == []
 
 
 def test_three_hosts_in_a_ring(world):

@@ -143,6 +143,14 @@ def test_a_person_decides(host, own_lost: bool, keep: str) -> None:
         resolve(host.gate, host.journal.conflicts, host.journal.conflicts.get(found.number), keep, 1)
 
 
+def test_what_takes_the_place_may_be_made_of_both(host) -> None:
+    found = conflict(host, True)
+    resolve(host.gate, host.journal.conflicts, found, "ours", 1, lambda was, copy: was + b"+" + copy)
+    assert host.tree() == {"a": b"theirs+ours"}
+    assert sorted(host.trash().values()) == [b"ours", b"theirs"]
+    assert list((host.root / ".twsync" / "staging").iterdir()) == []
+
+
 def test_a_copy_that_was_removed_by_hand(host) -> None:
     found = conflict(host, True)
     (host.root / "a (conflict)").unlink()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twsync import limits
 from twsync.errors import ProtocolError
 from twsync.syncml import codec
-from twsync.syncml.changes import VERSION_EMI, from_command, plain, to_command
+from twsync.syncml.changes import COPY_EMI, VERSION_EMI, from_command, plain, to_command
 from twsync.syncml.chunking import Assembly, LargeObject
 from twsync.syncml.codes import StatusCode, number, succeeded
 from twsync.syncml.datastore import Action, Incoming, Outgoing, Record
@@ -208,6 +208,22 @@ def test_who_is_named_by_what() -> None:
         record = None if action is Action.DELETE else Record("t", "x")
         item = to_command(Outgoing(action, "7", "k", record), from_server, False).items[0]
         assert (item.target is not None, item.source is not None) == (target, not target)
+
+
+def test_what_another_host_says_of_an_item_stays_between_hosts() -> None:
+    record = Record("t", "x", b"v", "\u00e4.vcf")
+    command = to_command(Outgoing(Action.ADD, "7", "k", record), True, True)
+    got = from_command(command, command.items[0], True, True)
+    assert isinstance(got, Incoming)
+    assert got.record == record
+    got = from_command(command, command.items[0], True, False)
+    assert isinstance(got, Incoming)
+    assert got.record == Record("t", "x")
+    assert to_command(Outgoing(Action.ADD, "7", "k", record), True, False).items[0].meta is None
+    odd = Item(source=Location("1"), data="x", meta=Meta(emi=(COPY_EMI + "?", COPY_EMI + "/w==")))
+    got = from_command(Change("Add", "1", (odd,)), odd, False, True)
+    assert isinstance(got, Incoming)
+    assert got.record == Record("", "x")
 
 
 def test_what_is_wrong_with_a_change() -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from twsync.errors import StoreError, UserError
+from twsync import records
+from twsync.errors import FormatError, StoreError, UserError
 from twsync.peer.settings import Settings
 from twsync.records import Family
 from twsync.session.result import shown
@@ -99,9 +101,21 @@ def resolve(settings: Settings, journal: Journal, number: int, keep: str, now_ns
     conflict = journal.conflicts.get(number)
     if conflict is None:
         raise UserError(f"There is no conflict {number}; `twsync conflicts` lists them.", code="not-found")
+    collection = settings.collection(conflict.collection)
+    returned = partial(_named_again, Family(collection.type)) if collection.records else None
     with gate_of(settings, conflict.collection) as gate:
-        resolution.resolve(gate, journal.conflicts, conflict, keep, now_ns)
+        resolution.resolve(gate, journal.conflicts, conflict, keep, now_ns, returned)
     return {"number": number, "collection": conflict.collection, "item": shown(conflict.key), "resolution": keep}
+
+
+def _named_again(family: Family, was: bytes, copy: bytes) -> bytes:
+    """The copy of a record with the UID that the record has: it is that item again."""
+    try:
+        uid, text = records.uid(family, was.decode()), copy.decode()
+        return records.with_uid(family, text, uid).encode() if uid and records.uid(family, text) else copy
+    except (FormatError, UnicodeDecodeError):
+        # One of them was edited into something else: then the copy holds as it is.
+        return copy
 
 
 def find_discarded(found: list[Discarded], item: str, key: bytes, session: str | None) -> Discarded:

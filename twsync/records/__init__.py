@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twsync.records.capabilities import Capabilities, ParameterCapability, PropertyCapability, capabilities
 from twsync.records.family import Family, Form, form_of, forms, suffix
-from twsync.records.identity import Identity, equal, fingerprint, name_for, title, uid, with_uid
+from twsync.records.identity import Identity, as_copy, equal, fingerprint, name_for, title, uid, with_uid
 from twsync.records.lines import Prefer
 from twsync.records.merge import Conflict, Merged, merge
 from twsync.records.offered import properties
@@ -21,6 +21,7 @@ __all__ = [
     "ParameterCapability",
     "Prefer",
     "PropertyCapability",
+    "as_copy",
     "capabilities",
     "check",
     "equal",

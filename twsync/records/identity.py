@@ -132,6 +132,23 @@ def with_uid(family: Family, text: str, uid: str) -> str:
     return write(found_with_uid(found, uid))
 
 
+def as_copy(family: Family, text: str) -> str:
+    """The record as an item of its own beside the one that has its UID now.
+
+    The new UID is made from the old one and the content (RFC 9562 section 5.8): hosts that set the same content aside make one copy. What
+    has no UID stays as it is.
+
+    :raises FormatError: if the text is no record.
+    """
+    was = fingerprint(family, text)
+    if not was.uid:
+        return text
+    made = bytearray(hashlib.blake2b(was.digest + was.uid.encode(), digest_size=16, person=b"twsync-copy").digest())
+    made[6], made[8] = made[6] & 0x0F | 0x80, made[8] & 0x3F | 0x80
+    found = made.hex()
+    return with_uid(family, text, "-".join((found[:8], found[8:12], found[12:16], found[16:20], found[20:])))
+
+
 def found_with_uid(record: Component, uid: str) -> Component:
     """A contact, or a calendar with all of its entries, with a UID."""
     if record.name == "VCARD":

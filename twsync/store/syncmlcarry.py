@@ -6,7 +6,6 @@ import msgspec
 from msgspec.structs import replace
 
 from twsync.errors import StoreError
-from twsync.reconcile.model import Item
 from twsync.reconcile.record import Decision, Verdict
 from twsync.store import crossing
 from twsync.store.changes import Change, Status
@@ -38,10 +37,19 @@ class Step(msgspec.Struct):
     owe: bool = False
     "Whether it must be told of the key."
     texts: list[Text] = []
-    copy: Item | None = None
-    "Duplicate: the own content's new row."
+    copy: bytes = b""
+    "The key of the copy if this is a conflict of which both contents go on."
+    copy_of: bytes | None = None
+    "This is new here and the copy of a conflict of that key, which the other side has decided."
+    aside: Change | None = None
+    "Duplicate: the copy of the own content, which is made first."
     lost: Text | None = None
     "Their content, if a part of it is nowhere now: it goes to the trash. (The own one goes there by being replaced.)"
+
+    @property
+    def keys(self) -> set[bytes]:
+        """Keys that get new rows by it."""
+        return {self.key} if self.aside is None else {self.key, self.aside.key}
 
 
 class Carrying:
@@ -59,6 +67,11 @@ class Carrying:
         """
         session = self._session
         outcomes = {step.key: (Status.DONE, "") for step in steps}
+        try:
+            outcomes |= self._set_aside([step for step in steps if step.aside is not None])
+        except StoreError as error:
+            return _full(error, steps)
+        every, steps = steps, [step for step in steps if outcomes[step.key][0] is Status.DONE]
         batch = Batch(session.terms.session, session.now_ns(), maps=session.maps)
         quiet = [step for step in steps if step.change is None]
         for step in steps:
@@ -78,9 +91,7 @@ class Carrying:
                     for outcome in session.applier.apply(changes):
                         outcomes[outcome.key] = (outcome.status, outcome.reason)
             except StoreError as error:
-                if error.code != "disk-full":
-                    raise
-                return {step.key: (Status.SKIPPED, FULL_DISK) for step in steps}
+                return _full(error, every)
         with session.journal.database.transaction():
             for step in quiet:
                 session.journal.texts.put(step.texts)
@@ -90,6 +101,19 @@ class Carrying:
                     session.maps.put([step.held])
             session.maps.owe(step.key for step in steps if step.owe and outcomes[step.key][0] is Status.DONE)
         return outcomes
+
+    def _set_aside(self, steps: list[Step]) -> dict[bytes, tuple[Status, str]]:
+        """Make the copies of own contents that will be replaced: they stand before anything is, in a batch of their own.
+
+        :returns: what came of each, by the key of its step.
+        """
+        session = self._session
+        if not steps:
+            return {}
+        texts = [text for step in steps for text in step.texts]
+        with session.journal.batch(Batch(session.terms.session, session.now_ns(), texts=texts)):
+            done = {one.key: (one.status, one.reason) for one in session.applier.apply(step.aside for step in steps if step.aside)}
+        return {step.key: done[step.aside.key] for step in steps if step.aside is not None}
 
     def done(self, step: Step) -> None:
         """A step was carried out: count it, and keep what a person may want to see of a conflict."""
@@ -104,12 +128,16 @@ class Carrying:
         if step.lost is not None:
             self._discard(step.key, step.lost)
         if step.decision.conflict:
-            resolution = _RESOLUTIONS[step.decision.status]
-            copy = step.copy.key if step.copy is not None else b""
-            session.report.conflicts.append(KeptConflict(step.key, resolution, copy))
-            session.journal.conflicts.add(
-                session.journal.name, step.key, copy, resolution, bool(copy), session.terms.session, session.peer.device, session.now_ns()
-            )
+            self._conflict(step.key, step.copy, _RESOLUTIONS[step.decision.status], own_lost=bool(step.copy))
+        if step.copy_of is not None:
+            self._conflict(step.copy_of, step.key, "duplicate", own_lost=False)
+
+    def _conflict(self, key: bytes, copy: bytes, resolution: str, *, own_lost: bool) -> None:
+        session = self._session
+        session.report.conflicts.append(KeptConflict(key, resolution, copy))
+        session.journal.conflicts.add(
+            session.journal.name, key, copy, resolution, own_lost, session.terms.session, session.peer.device, session.now_ns()
+        )
 
     def _discard(self, key: bytes, lost: Text) -> None:
         """Put content that lost here, and that its sender will replace, into the session's trash."""
@@ -119,3 +147,10 @@ class Carrying:
             trash = Trash(session.gate)
             with disk_errors(session.gate.root), trash.place(trash.reserve(session.applier.folder, key)) as place:
                 crossing.move(session.staging.place(staged.name), place)
+
+
+def _full(error: StoreError, steps: list[Step]) -> dict[bytes, tuple[Status, str]]:
+    """The outcome of everything that met a full disk; any other error goes up."""
+    if error.code != "disk-full":
+        raise error
+    return {step.key: (Status.SKIPPED, FULL_DISK) for step in steps}

@@ -30,6 +30,7 @@ class Giving:
         self._session = session
         self._candidates: list[Candidate] | None = None
         self._given: dict[bytes, Candidate] = {}
+        self._copies: dict[bytes, bytes] | None = None
 
     def count(self) -> int:
         """How many there are."""
@@ -178,6 +179,7 @@ class Giving:
             return None
         if name is not None:
             return Outgoing(Action.REPLACE, name, name_of(key), record)
+        record = replace(record, copy_of=self._copy_of(key))
         if not session.server:
             if candidate.held is None:
                 reserved.append(Held(key))
@@ -191,6 +193,20 @@ class Giving:
         else:
             reserved.append(Held(key, guid=guid, told=True, base=candidate.content, version=candidate.version))
         return Outgoing(Action.ADD, guid, name_of(key), record)
+
+    def _copy_of(self, key: bytes) -> str:
+        """What the client calls the item of which this is the copy of an open conflict, so that the conflict is listed there too."""
+        session = self._session
+        if self._copies is None:
+            found = session.journal.conflicts.list(session.journal.name) if session.peer.twsync else []
+            self._copies = {conflict.copy: conflict.key for conflict in found}
+        original = self._copies.get(key)
+        if original is None:
+            return ""
+        if not session.server:
+            return name_of(original)
+        held = session.maps.by_key(original)
+        return held.luid or "" if held is not None else ""
 
 
 def _done(status: int) -> bool:

@@ -59,6 +59,18 @@ class Links:
             found = next((key for key in names if self._was_same(key, identity, theirs)), None)
         return found
 
+    def original(self, name: str) -> bytes | None:
+        """The live item of which a new one is the copy of a conflict; None: it is not here.
+
+        :param name: what the client of the session calls it.
+        """
+        session, key = self._session, key_of(name)
+        if key is not None and session.server:
+            held = session.maps.by_luid(name)
+            key = None if held is None else held.key
+        row = session.journal.get(key) if key is not None else None
+        return key if row is not None and row.item.live else None
+
     def means_another(self, key: bytes, identity: Identity) -> bool:
         """Whether a name stands for another item, here or for the partner, so that a new one must not have it.
 

@@ -37,7 +37,7 @@ class KeptConflict:
     resolution: str
     "merged, duplicate, ours (the client's content), theirs."
     copy: bytes = b""
-    "Where the own content goes on (duplicate)."
+    "Where the content that lost goes on (duplicate)."
 
 
 @dataclass(slots=True)

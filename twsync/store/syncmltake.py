@@ -61,7 +61,7 @@ class Taking:
         keys: set[bytes] = set()
         for number, change in enumerate(changes):
             step = self._decided(change, keys) if change.id not in names else None
-            if step is None or (isinstance(step, Step) and step.key in keys):
+            if step is None or (isinstance(step, Step) and step.keys & keys):
                 # A batch has one change for a name and for a key; what the second one meets, the first decides.
                 self._carry_out(changes, steps, outcomes)
                 names.clear()
@@ -72,7 +72,7 @@ class Taking:
                 outcomes[number] = step
             else:
                 steps[number] = step
-                keys.add(step.key)
+                keys |= step.keys
         self._carry_out(changes, steps, outcomes)
         return [outcomes[number] for number in range(len(changes))]
 
@@ -248,15 +248,28 @@ class Taking:
             session.peer.device[: limits.MAX_DEVICE_NAME],
         )
         plain = verdict in (Verdict.ADD, Verdict.TAKE) and (theirs is None or theirs == version)
-        if verdict is Verdict.DUPLICATE and row is not None:
-            lost = replace(row.item, device=session.folder.device)
-            step.copy = conflict_copy(lost, self._rows_at, lambda other: session.gate.lstat(other) is not None).item
+        if verdict is Verdict.DUPLICATE and row is not None and own is not None:
+            self._set_aside(step, row, own)
+        if verdict is Verdict.ADD and change.record is not None and change.record.copy_of:
+            step.copy_of = self._links.original(change.record.copy_of)
         same = own is not None and own.content == result.content
         staged = None if same else session.staging.put(result.content, result.data, mode=item.mode, mtime_ns=item.mtime_ns)
         if same and row is not None:
             item = replace(item, mtime_ns=row.item.mtime_ns)
-        step.change = Change(item, row, staged, step.copy, session.partner.replica if plain else 0)
+        step.change = Change(item, row, staged, None, session.partner.replica if plain else 0)
         return step
+
+    def _set_aside(self, step: Step, row: Row, own: Text) -> None:
+        """Let the own content go on as an item of its own."""
+        session = self._session
+        text = Text.of(session.folder.family, records.as_copy(session.folder.family, own.text))
+        lost = replace(row.item, content=text.content, size=len(text.data), device=session.folder.device)
+        copy = conflict_copy(lost, self._rows_at, lambda other: session.gate.lstat(other) is not None)
+        step.copy = copy.item.key
+        if not copy.present:
+            staged = session.staging.put(text.content, text.data, mode=copy.item.mode, mtime_ns=copy.item.mtime_ns)
+            step.aside = Change(copy.item, session.journal.get(copy.item.key), staged)
+            step.texts.append(text)
 
     def _held(self, change: Incoming, key: bytes, before: Held | None, base: bytes, version: bytes) -> Held:
         """What the partner has of a key, `before` being what it had."""

@@ -3,7 +3,8 @@
 How items are addressed: a client's changes name its LUID in Source. A server's Add names a temporary GUID in Source; its Replace and
 Delete name the LUID in Target, and nothing in Source.
 
-Between two twsync hosts an item's Meta carries ``EMI`` ``twsync-version=BASE64``, the packed version vector. Others ignore it.
+Between two twsync hosts an item's Meta carries ``EMI`` ``twsync-version=BASE64``, the packed version vector, and ``twsync-copy=BASE64``,
+the LUID of the item whose conflict it is the copy of. Others ignore them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from twsync.syncml.datastore import Action, Incoming, Outgoing, Record
 from twsync.syncml.document import Change, Item, Location, Meta
 
 VERSION_EMI = "twsync-version="
+COPY_EMI = "twsync-copy="
 
 
 def to_command(change: Outgoing, from_server: bool, twsync: bool) -> Change:
@@ -28,7 +30,8 @@ def to_command(change: Outgoing, from_server: bool, twsync: bool) -> Change:
     """
     record = change.record
     version = record.version if record is not None else change.version
-    emi = (VERSION_EMI + base64.b64encode(version).decode(),) if twsync and version else ()
+    said = ((VERSION_EMI, version), (COPY_EMI, record.copy_of.encode() if record is not None else b"")) if twsync else ()
+    emi = tuple(name + base64.b64encode(value).decode() for name, value in said if value)
     meta = Meta(type=record.type or None) if record is not None and record.type else None
     here = Location(uri=change.id)
     by_target = from_server and change.action is not Action.ADD
@@ -74,7 +77,7 @@ def from_command(command: Change, item: Item, from_server: bool, twsync: bool) -
         return StatusCode.INCOMPLETE
     if len(name) > limits.MAX_ITEM_NAME:
         return StatusCode.BAD_REQUEST
-    version = _version(command, item) if twsync else b""
+    version = _said(command, item, VERSION_EMI) if twsync else b""
     if action is Action.DELETE:
         return Incoming(action=action, id=name, version=version, archive=command.archive, soft=command.soft)
     if not isinstance(item.data, str | bytes):
@@ -82,7 +85,8 @@ def from_command(command: Change, item: Item, from_server: bool, twsync: bool) -
     kind = _of(command, item, "type") or ""
     partial = action is Action.REPLACE and any(meta.field_level for meta in (item.meta, command.meta) if meta is not None)
     data = plain(item.data, _of(command, item, "format"))
-    return Incoming(action=action, id=name, record=Record(type=kind, data=data, version=version), partial=partial)
+    copy_of = _said(command, item, COPY_EMI).decode("utf-8", "replace") if twsync else ""
+    return Incoming(action=action, id=name, record=Record(kind, data, version, copy_of[: limits.MAX_ITEM_NAME]), partial=partial)
 
 
 def plain(data: str | bytes, form: str | None) -> str | bytes:
@@ -110,12 +114,13 @@ def _of(command: Change, item: Item, field: str) -> str | None:
     return None
 
 
-def _version(command: Change, item: Item) -> bytes:
+def _said(command: Change, item: Item, name: str) -> bytes:
+    """What another twsync host says of an item beside its content; empty: nothing, or nothing that can be read."""
     for meta in (item.meta, command.meta):
         for text in meta.emi if meta is not None else ():
-            if text.startswith(VERSION_EMI):
+            if text.startswith(name):
                 try:
-                    return base64.b64decode(text.removeprefix(VERSION_EMI), validate=True)
+                    return base64.b64decode(text.removeprefix(name), validate=True)
                 except (binascii.Error, ValueError):
                     return b""
     return b""

@@ -36,6 +36,8 @@ class Record(msgspec.Struct, frozen=True):
     data: str | bytes
     version: bytes = b""
     "The version vector of the item (packed, see `twsync.reconcile.versions`); empty from a device that is not twsync."
+    copy_of: str = ""
+    "An Add between twsync hosts: the LUID of the item of which this is what lost a conflict (209); empty: of none."
 
 
 class Incoming(msgspec.Struct, frozen=True):

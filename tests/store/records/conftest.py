@@ -254,6 +254,6 @@ def tools() -> type:
     class Tools:
         pass
 
-    for value in (Box, Clock, Family, Stopped, Sync, sync, card, as_incoming):
+    for value in (Box, Clock, Family, Side, Stopped, Sync, SyncType, sync, card, as_incoming):
         setattr(Tools, value.__name__, staticmethod(value) if not isinstance(value, type) else value)
     return Tools
