@@ -223,6 +223,23 @@ def test_notes(base, ours, theirs, expected, conflict) -> None:
     assert merge(NOTES, "t\na\n", "t\nx\n", "t\ny\n", "theirs").text == "t\ny\n"
 
 
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "expected"),
+    [
+        ("a\r\nb\r\n", "A\r\nb\r\n", "a\r\nB\r\n", "A\r\nB\r\n"),
+        ("a\r\nb\r\n", "A\nb\n", "a\r\nB\r\n", "A\nB\n"),
+        ("a\nb\n", "A\r\nb\r\n", "a\nB\n", "A\r\nB\r\n"),
+        ("a\nb\n", "A\r\nb\r\n", "a\r\nB\r\n", "A\r\nB\r\n"),
+        (None, "a\r\nb\r\n", "a\nb\nc\n", "a\nb\nc\n"),
+        (None, "a\r\nb\r\n", "a\r\nb\r\nc\r\n", "a\r\nb\r\nc\r\n"),
+        ("a\x0cb\nc\nz\n", "a\x0cb\nC\nz\n", "a\x0cb\nc\nz\nd\u2028e\n", "a\x0cb\nC\nz\nd\u2028e\n"),
+    ],
+)
+def test_lines_of_notes_end_as_they_did(base, ours, theirs, expected) -> None:
+    assert merge(NOTES, base, ours, theirs).text == expected
+    assert merge(NOTES, base, theirs, ours).text == expected
+
+
 def test_long_notes_are_not_compared_line_by_line() -> None:
     base = "\n".join(str(number) for number in range(limits.MAX_MERGE_LINES + 1)) + "\n"
     merged = merge(NOTES, base, f"a\n{base}", f"{base}b\n")

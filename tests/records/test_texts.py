@@ -36,6 +36,13 @@ def test_notes(sent, expected) -> None:
         assert overlay(NOTES, "old\n", stored, form=form) == stored
 
 
+def test_what_a_device_sends_back_has_the_line_ends_of_the_file() -> None:
+    for form in forms(NOTES):
+        for kept in ("a\r\nb\r\n", "a\nb\n"):
+            again = from_wire(NOTES, form.type, to_wire(NOTES, kept, form))
+            assert overlay(NOTES, kept, again, form=form) == kept
+
+
 def test_notes_travel_with_crlf() -> None:
     assert to_wire(NOTES, "a\nb\n", PLAIN) == "a\r\nb\r\n"
     sent = to_wire(NOTES, "a\nä\n", VNOTE)

@@ -72,9 +72,17 @@ def merge(family: Family, base: str | None, ours: str, theirs: str, prefer: Pref
 def _merge_notes(base: str | None, ours: str, theirs: str, prefer: Prefer) -> Merged:
     was, one, other = (None if text is None else texts.plain_note(text) for text in (base, ours, theirs))
     assert one is not None and other is not None
-    found = merge_lines(was.splitlines() if was is not None else None, one.splitlines(), other.splitlines(), prefer)
+    found = merge_lines(_lines(was) if was is not None else None, _lines(one), _lines(other), prefer)
     conflicts = (Conflict("text", was, one, other),) if found.conflict else ()
-    return Merged(texts.plain_note("\n".join(found.lines)), conflicts)
+    ends = [texts.line_end(text) for text in (ours, theirs) if texts.line_end(text)]
+    if len(set(ends)) > 1 and base is not None:
+        # One side changed them.
+        ends = [end for end in ends if end != texts.line_end(base)]
+    return Merged(texts.with_line_end(texts.plain_note("\n".join(found.lines)), min(ends, default="\n")), conflicts)
+
+
+def _lines(note: str) -> list[str]:
+    return note.removesuffix("\n").split("\n") if note else []
 
 
 def _with_used_zones(record: Component) -> Component:

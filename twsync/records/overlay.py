@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 
 from twsync.errors import FormatError
-from twsync.records import zones
+from twsync.records import texts, zones
 from twsync.records.capabilities import Capabilities, basic, restrict
 from twsync.records.component import Component, write
 from twsync.records.contentline import Property
@@ -50,8 +50,10 @@ def overlay(
     :param partial: what `incoming` does not name stays, all of it (FieldLevel).
     :raises FormatError: if one of the texts is no record.
     """
-    if family in (Family.NOTES, Family.SMS):
-        # One form, all of it text: there is nothing that a device could not hold.
+    if family is Family.NOTES:
+        # One form, all of it text: there is nothing that a device could not hold, but for how its lines end.
+        return texts.with_line_end(texts.plain_note(incoming), texts.line_end(kept))
+    if family is Family.SMS:
         return incoming
     echo = from_wire(family, form.type, to_wire(family, kept, form, capabilities=capabilities, utc=utc, zone=zone), zone=zone)
     held = load(family, echo)

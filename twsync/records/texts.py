@@ -21,6 +21,17 @@ def plain_note(text: str) -> str:
     return f"{body}\n" if body else ""
 
 
+def line_end(text: str) -> str:
+    """The line end that most lines of a note have; empty if it has none."""
+    lines = text.count("\n")
+    return "\r\n" if text.count("\r\n") * 2 > lines else "\n" if lines else ""
+
+
+def with_line_end(note: str, end: str) -> str:
+    """A note as `plain_note` makes it, with another line end; an empty one stays as it is."""
+    return note.replace("\n", end) if end not in ("", "\n") else note
+
+
 def from_vnote(text: str, octets: bool) -> str:
     """The text of a vNote. A SUMMARY that the body does not begin with becomes its first line, for that is the title.
 
