@@ -76,6 +76,13 @@ def test_a_refusal_is_told_as_it_is():
         channel.hear(m.Error("refused", "No session waits for this connection."))
 
 
+def test_a_refusal_does_nothing_to_a_terminal():
+    channel = Channel()
+    greet(channel, Side.CLIENT)
+    with pytest.raises(SessionError, match=r"^No \[2J session\.$"):
+        channel.hear(m.Error("refused", " No\x1b[2J\r\nsession.\u202e"))
+
+
 def test_anything_else_is_no_hello():
     channel = Channel()
     greet(channel, Side.CLIENT)

@@ -354,12 +354,20 @@ def test_raw_md5() -> None:
     assert "128" not in repr(found) and "x80" not in repr(found)
 
 
-@pytest.mark.parametrize(("proto", "version"), [("DM/1.2", "1.2"), ("SyncML/1.3", "1.3"), ("", "2.0")])
+@pytest.mark.parametrize(("proto", "version"), [("DM/1.2", "1.2"), ("SyncML/1.3", "1.3"), ("SyncML/9", "1.2"), ("", "2.0")])
 def test_foreign_versions(proto: str, version: str) -> None:
     """They are read, so that they can be answered."""
     header = XML_HEADER.replace("SyncML/1.2", proto).replace("<VerDTD>1.2", f"<VerDTD>{version}")
     found = xml("", header).header
     assert found.foreign == (proto or version)
+    assert found.protocol is Protocol.V1_2
+
+
+@pytest.mark.parametrize("proto", ["SyncML/1.2", "syncml/1.1", " SyncML/1.0 ", ""])
+def test_versions_of_ours(proto: str) -> None:
+    """VerDTD says which."""
+    found = xml("", XML_HEADER.replace("SyncML/1.2", proto)).header
+    assert not found.foreign
     assert found.protocol is Protocol.V1_2
 
 

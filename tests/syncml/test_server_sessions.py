@@ -486,6 +486,7 @@ def test_between_twsync_hosts_versions_travel() -> None:
     ("old", "new", "code"),
     [
         (b"SyncML/1.2", b"DM/1.2", "513"),
+        (b"SyncML/1.2", b"SyncML/9", "513"),
         (b"<VerDTD>1.2</VerDTD><VerProto>SyncML/1.2</VerProto>", b"<VerDTD>9</VerDTD><VerProto>SyncML/9</VerProto>", "513"),
         (b"<VerDTD>1.2</VerDTD><VerProto>SyncML/1.2</VerProto>", b"<VerDTD>9</VerDTD>", "505"),
     ],

@@ -18,6 +18,7 @@ from twsync.limits import MAX_HEARD, MAX_HEARD_BYTES
 from twsync.peerwire import messages
 from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.peerwire.session import Conversation
+from twsync.session.result import sentence
 
 _BULK_WORDS = {FrameType.DATA: "data", FrameType.DATA_ZSTD: "data", FrameType.SIGNATURE: "signature"}
 
@@ -174,7 +175,7 @@ class Dialogue:
         message = messages.decode(frame.payload)
         if isinstance(message, messages.Error):
             self.told_by_peer = True
-            self.fail(SessionError(_printable(message.message) or "The other device ended the session.", message.code))
+            self.fail(SessionError(sentence(message.message) or "The other device ended the session.", message.code))
             return
         self._order.peer.says(_word(message))
         if isinstance(message, messages.Want):
@@ -243,11 +244,6 @@ def _ready(end: Transfers | None) -> Transfers:
     if end is None:
         raise ProtocolError("a transfer before there were any rows")
     return end
-
-
-def _printable(text: str) -> str:
-    """The other side's words as one line that does nothing to a terminal or a log."""
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def _word(message: messages.AnyMessage) -> str:

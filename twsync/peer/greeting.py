@@ -8,6 +8,7 @@ from twsync.errors import ProtocolError, SessionError, TwsyncError
 from twsync.peerwire import messages
 from twsync.peerwire.frames import Frame, FrameType
 from twsync.reconcile.model import Side
+from twsync.session.result import sentence
 from twsync.transport.datachannel import DataChannel
 
 #: The feature by which a client says that many deletions are meant.
@@ -86,7 +87,7 @@ class Greeting:
             raise ProtocolError("something else than hello and switch")
         message = messages.decode(frame.payload)
         if isinstance(message, messages.Error):
-            raise SessionError(message.message or "The other device ended the session.", message.code)
+            raise SessionError(sentence(message.message) or "The other device ended the session.", message.code)
         if isinstance(message, messages.Hello) and self._hello is None:
             self._hello = message
         elif isinstance(message, messages.Switch) and self._hello is not None and not self._switched:

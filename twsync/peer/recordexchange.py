@@ -24,7 +24,7 @@ from twsync.peer.streams import Workshop
 from twsync.peer.syncmldrive import drive
 from twsync.peer.syncmlhttp import Answer, site
 from twsync.reconcile.model import RecordPolicy, Side, SyncType
-from twsync.session.result import SessionResult, printable
+from twsync.session.result import SessionResult, sentence
 from twsync.store.syncmlaccounts import SyncmlDevices, SyncmlNonces, SyncmlServers
 from twsync.store.syncmldatastore import RecordDatastores, RecordHost
 from twsync.store.syncmlsession import Terms
@@ -179,7 +179,7 @@ def _told(body: bytes) -> TwsyncError:
         code, message = msgspec.json.decode(body, type=tuple[str, str])
     except msgspec.MsgspecError:
         return SessionError("The other device ended the session.", "failed")
-    said = printable(message[:MAX_SAID])
+    said = sentence(message[:MAX_SAID])
     return SessionError(said or "The other device ended the session.", code if CODE.fullmatch(code) else "failed")
 
 

@@ -115,6 +115,11 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
+def sentence(text: str) -> str:
+    """Words of somebody else as one line, `printable`, without blanks around them and with one between them."""
+    return " ".join(printable(text).split())
+
+
 def shown(name: bytes) -> str:
     """A key as text for people and JSON: bytes that are not UTF-8 as ``\\xNN``."""
     return name.decode("utf-8", "backslashreplace")

@@ -13,6 +13,9 @@ from twsync.syncml.parts import Parts
 from twsync.syncml.primitives import word
 from twsync.wbxml import Element
 
+#: Values of VerProto that are answered otherwise than by 513; that of another version than VerDTD is overlooked.
+_PROTOS = {protocol.proto.lower() for protocol in Protocol}
+
 
 def read_message(root: Element) -> Message:
     """The values of a document.
@@ -73,7 +76,7 @@ def _header(element: Element, parts: Parts) -> Header:
     if target is None or source is None:
         raise FormatError("a SyncML message without Target or Source in its header")
     assert version is not None and session is not None and message is not None, "looked for above"
-    known = version in PROTOCOLS and (not proto or proto.lower().startswith("syncml/"))
+    known = version in PROTOCOLS and (not proto or proto.lower() in _PROTOS)
     return Header(
         protocol=PROTOCOLS.get(version, Protocol.V1_2),
         session_id=session,
