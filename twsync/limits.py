@@ -411,9 +411,11 @@ SYNCML_SESSION_TIMEOUT = 900.0
 SYNCML_QUIET = 120.0
 #: Seconds that the last reply of an ended session is kept for a client that did not get it.
 SYNCML_RESEND_TIME = 300.0
-#: Failed sign-ins of one account from anywhere, and of one device, after which further ones have to wait; the longest wait, and the seconds
-#: without a failure after which all is forgotten. SyncEvolution itself tries four times with one wrong password.
+#: Failed sign-ins of one account, and of one device, from one address and from all of them after which further ones have to wait; the
+#: longest wait, and the seconds without a failure after which all is forgotten. SyncEvolution itself tries four times with one wrong
+#: password; who guesses from many addresses gets no further than a hundred and then one each five minutes.
 SYNCML_FAILURES = 10
+SYNCML_FAILURES_ANYWHERE = 100
 SYNCML_LONGEST_WAIT = 300.0
 SYNCML_FORGET_AFTER = 1800.0
 #: Accounts and devices whose failures are remembered, about 200 bytes each.

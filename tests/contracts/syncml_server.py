@@ -69,6 +69,7 @@ class MemoryDevices:
     """Devices."""
 
     known: dict[tuple[str, str], DevInf] = field(default_factory=dict)
+    let_in: set[tuple[str, str]] = field(default_factory=set)
 
     def load(self, account: str, device: str) -> DevInf | None:
         return self.known.get((account, device))
@@ -76,8 +77,11 @@ class MemoryDevices:
     def store(self, account: str, device: str, devinf: DevInf) -> None:
         self.known[account, device] = devinf
 
+    def seen(self, account: str, device: str) -> None:
+        self.let_in.add((account, device))
+
     def owners(self, device: str) -> Sequence[str]:
-        return [account for account, known in self.known if known == device]
+        return [account for account, known in sorted({*self.known, *self.let_in}) if known == device]
 
 
 def counted_bytes() -> Callable[[int], bytes]:
@@ -102,11 +106,13 @@ class World:
         """The process dies and comes back."""
         self.server = Server(self.setup, self.memory, self.memory, self.devices, nullcontext)
 
-    def post(self, uri: str, body: bytes, content_type: str | None = None, peer: KnownPeer | None = None) -> Reply | Refusal:
+    def post(
+        self, uri: str, body: bytes, content_type: str | None = None, peer: KnownPeer | None = None, origin: str = ""
+    ) -> Reply | Refusal:
         """A request to an address of the server."""
         self.now += 1
         token = uri.partition("?s=")[2]
-        return self.server.receive(token or None, body, content_type, self.now, self.random, lambda made: f"{BASE}?s={made}", peer)
+        return self.server.receive(token or None, body, content_type, self.now, self.random, lambda made: f"{BASE}?s={made}", peer, origin)
 
 
 @dataclass
@@ -124,6 +130,7 @@ class Client:
     max_message: int | None = 150_000
     max_object: int | None = None
     peer: KnownPeer | None = None
+    origin: str = ""
     msg_id: int = 0
     uri: str = BASE
     nonce: bytes = b""
@@ -160,7 +167,7 @@ class Client:
 
     def send_bytes(self, body: bytes) -> Message:
         self.sent_body = body
-        reply = self.world.post(self.uri, body, self.encoding.value, self.peer)
+        reply = self.world.post(self.uri, body, self.encoding.value, self.peer, self.origin)
         assert isinstance(reply, Reply), reply
         self.got_body = reply.body
         decoded = codec.decode(reply.body, reply.content_type)

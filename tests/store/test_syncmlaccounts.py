@@ -88,6 +88,11 @@ def test_nonces_and_device_information_are_kept_per_account_and_device(journal) 
     assert devices.load("ann", "IMEI:1") == devinf
     assert devices.load("bob", "IMEI:1") is None
     assert devices.owners("IMEI:1") == ["bob", "ann"]
+    devices.seen("ann", "IMEI:1")
+    devices.seen("eve", "IMEI:1")
+    assert devices.owners("IMEI:1") == ["eve", "ann", "bob"]
+    assert nonces.load("ann", "IMEI:1") == b"\0\xff"
+    assert devices.load("eve", "IMEI:1") is None
     assert devices.owners("IMEI:2") == []
 
 
@@ -98,5 +103,7 @@ def test_devices_and_their_information_are_limited(journal, monkeypatch) -> None
     for number in range(5):
         nonces.store("ann", str(number), b"n")
     assert [nonces.load("ann", str(number)) for number in range(5)] == [b"", b"", b"n", b"n", b"n"]
+    devices.seen("ann", "5")
+    assert [devices.owners(str(number)) for number in range(6)] == [[], [], [], ["ann"], ["ann"], ["ann"]]
     with pytest.raises(StoreError):
         devices.store("ann", "4", DevInf(Protocol.V1_2, "4", manufacturer="x" * limits.MAX_DEVINF))

@@ -233,7 +233,7 @@ def test_what_is_remembered_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(limits, "MAX_SYNCML_FAILURE_PLACES", 5)
     attempts, challenges = Attempts(), Challenges()
     for number in range(20):
-        attempts.failed((("device", str(number)),), 1.0)
+        attempts.failed((("device", str(number)),), "here", 1.0)
         challenges.give("alice", f"d{number}", b"n")
     assert len(attempts._places) == len(challenges._nonces) == 5
     assert challenges.get("alice", "d19") == b"n"
@@ -322,6 +322,49 @@ def test_strangers_do_not_lock_out_a_device_that_was_let_in() -> None:
     assert codes(Client(made, session="right").login())[0][1] == "401"
 
 
+def guess(made: World, count: int, device: str = "", origin: str = "") -> None:
+    """Wrong passwords for alice: of a device each, from an address each, if none is given."""
+    for attempt in range(count):
+        by = {"device": device or f"stranger {attempt}", "origin": origin or f"192.0.2.{attempt}"}
+        assert codes(Client(made, password="wrong", session=str(made.now), **by).login())[0][1] == "401"  # type: ignore[arg-type]
+
+
+def test_a_device_that_says_nothing_of_itself_is_known_once_it_was_let_in() -> None:
+    """A basic client that sends no device information."""
+    made = world()
+    assert codes(Client(made).login())[0][1] == "212"
+    guess(made, 3 * limits.SYNCML_FAILURES, origin="192.0.2.1")
+    assert codes(Client(made, session="2", origin="192.0.2.1").login())[0][1] == "212"
+
+
+def test_guesses_from_elsewhere_keep_no_new_device_out() -> None:
+    made = world()
+    guess(made, 3 * limits.SYNCML_FAILURES, origin="192.0.2.1")
+    assert codes(Client(made, origin="192.0.2.1").login())[0][1] == "401"
+    assert codes(Client(made, origin="198.51.100.7").login())[0][1] == "212"
+
+
+def test_who_knows_a_device_keeps_it_out_at_his_own_address_only() -> None:
+    made = world()
+    assert codes(Client(made, origin="198.51.100.7").login())[0][1] == "212"
+    guess(made, 3 * limits.SYNCML_FAILURES, device="phone-1", origin="192.0.2.1")
+    assert codes(Client(made, session="2", origin="192.0.2.1").login())[0][1] == "401"
+    assert codes(Client(made, session="2", origin="198.51.100.7").login())[0][1] == "212"
+
+
+def test_guesses_from_many_addresses_are_bounded_too() -> None:
+    made = world()
+    assert codes(Client(made, origin="198.51.100.7").login())[0][1] == "212"
+    guess(made, limits.SYNCML_FAILURES_ANYWHERE + 5)
+    assert codes(Client(made, device="phone-2", origin="198.51.100.8").login())[0][1] == "401"
+    assert codes(Client(made, session="2", origin="198.51.100.7").login())[0][1] == "212"
+    made.now += limits.SYNCML_LONGEST_WAIT
+    assert codes(Client(made, device="phone-2", session="2", origin="198.51.100.8").login())[0][1] == "212"
+    guess(made, 1)
+    # The owner's success elsewhere gives strangers no new guesses.
+    assert codes(Client(made, device="phone-3", origin="198.51.100.9").login())[0][1] == "401"
+
+
 def test_an_account_has_one_count_whatever_it_is_called() -> None:
     made = world()
     for attempt in range(limits.SYNCML_FAILURES + 1):
@@ -333,8 +376,8 @@ def test_made_up_names_do_not_push_out_who_has_to_wait(monkeypatch: pytest.Monke
     monkeypatch.setattr(limits, "MAX_SYNCML_FAILURE_PLACES", 5)
     attempts, alice = Attempts(), ("account", "alice")
     for _ in range(limits.SYNCML_FAILURES + 1):
-        attempts.failed((alice,), 1.0)
+        attempts.failed((alice,), "here", 1.0)
     for number in range(20):
-        attempts.failed((("device", str(number)),), 1.0)
-    assert attempts.locked((alice,), 2.0)
+        attempts.failed((("device", str(number)),), "here", 1.0)
+    assert attempts.locked((alice,), "here", 2.0)
     assert len(attempts._places) == 5

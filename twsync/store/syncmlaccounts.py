@@ -150,6 +150,16 @@ class SyncmlDevices:
             raise StoreError(f"The device information of {device} is larger than {limits.MAX_DEVINF} bytes.", "too-large")
         _keep(self._database, account, device, "devinf", data, self._now_ns())
 
+    def seen(self, account: str, device: str) -> None:
+        """It was let in."""
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT INTO syncml_device (account, device, seen_ns) VALUES (?1, ?2, ?3) "
+                "ON CONFLICT (account, device) DO UPDATE SET seen_ns = ?3",
+                (account, device, self._now_ns()),
+            )
+            _make_room(self._database, account)
+
     def owners(self, device: str) -> list[str]:
         """Accounts that a device has used, the last one first."""
         sql = "SELECT account FROM syncml_device WHERE device = ? ORDER BY seen_ns DESC LIMIT 8"
@@ -186,15 +196,20 @@ _SERVER = "server:"
 
 
 def _keep(database: Database, account: str, device: str, column: str, value: bytes, now_ns: int) -> None:
-    """Write one value of a device; the devices that were not seen for longest make room."""
+    """Write one value of a device."""
     with database.transaction():
         database.execute(
             f"INSERT INTO syncml_device (account, device, {column}, seen_ns) VALUES (?1, ?2, ?3, ?4) "
             f"ON CONFLICT (account, device) DO UPDATE SET {column} = ?3, seen_ns = ?4",
             (account, device, value, now_ns),
         )
-        database.execute(
-            "DELETE FROM syncml_device WHERE account = ?1 AND device NOT IN "
-            "(SELECT device FROM syncml_device WHERE account = ?1 ORDER BY seen_ns DESC LIMIT ?2)",
-            (account, limits.MAX_SYNCML_DEVICES),
-        )
+        _make_room(database, account)
+
+
+def _make_room(database: Database, account: str) -> None:
+    """Forget the devices that were not seen for longest."""
+    database.execute(
+        "DELETE FROM syncml_device WHERE account = ?1 AND device NOT IN "
+        "(SELECT device FROM syncml_device WHERE account = ?1 ORDER BY seen_ns DESC LIMIT ?2)",
+        (account, limits.MAX_SYNCML_DEVICES),
+    )

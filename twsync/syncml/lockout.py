@@ -12,46 +12,56 @@ class _Failures(msgspec.Struct):
     last: float
 
 
-#: Where attempts are counted.
+#: Whom an attempt concerns.
 Place = tuple[str, ...]
+#: A place as it is counted: with the address that the attempts come from, and, behind None, from anywhere.
+_Key = tuple[str | None, ...]
 
 
 class Attempts:
-    """Failed sign-ins by place: an account, a device, or a device of an account.
+    """Failed sign-ins by place: an account, a device, or a device of an account; of one address, and of all together.
 
-    After `limits.SYNCML_FAILURES` each further failure doubles the wait, up to `limits.SYNCML_LONGEST_WAIT`. While it lasts, right
-    credentials are refused like wrong ones. The places of one attempt count separately, so that many devices cannot guess one
-    account's password, nor one device those of many accounts.
+    After `limits.SYNCML_FAILURES` from one address, or `limits.SYNCML_FAILURES_ANYWHERE` from all, each further failure doubles the wait,
+    up to `limits.SYNCML_LONGEST_WAIT`. While it lasts, right credentials are refused like wrong ones. The places of one attempt count
+    separately, so that many devices cannot guess one account's password, nor one device those of many accounts.
     """
 
     def __init__(self) -> None:
-        self._places: dict[Place, _Failures] = {}
+        self._places: dict[_Key, _Failures] = {}
 
-    def locked(self, places: tuple[Place, ...], now: float) -> bool:
-        """Whether one of the places has to wait."""
-        return any(now < self._until(place, now) for place in places)
+    def locked(self, places: tuple[Place, ...], origin: str, now: float) -> bool:
+        """Whether one of the places has to wait.
 
-    def failed(self, places: tuple[Place, ...], now: float) -> None:
+        :param origin: the address that the attempt comes from.
+        """
+        return any(now < self._until(key, now) for key in _keys(places, origin))
+
+    def failed(self, places: tuple[Place, ...], origin: str, now: float) -> None:
         """An attempt failed."""
-        for place in places:
-            known = self._places.pop(place, None)
+        for key in _keys(places, origin):
+            known = self._places.pop(key, None)
             count = known.count if known is not None and now - known.last < limits.SYNCML_FORGET_AFTER else 0
-            self._places[place] = _Failures(count + 1, now)
+            self._places[key] = _Failures(count + 1, now)
         while len(self._places) > limits.MAX_SYNCML_FAILURE_PLACES:
             # Rather one that does not have to wait yet: names are made up faster than passwords are guessed.
-            free = (place for place, known in self._places.items() if known.count < limits.SYNCML_FAILURES)
+            free = (key for key, known in self._places.items() if known.count < limits.SYNCML_FAILURES)
             del self._places[next(free, next(iter(self._places)))]
 
-    def succeeded(self, places: tuple[Place, ...]) -> None:
-        """An attempt succeeded: its places are forgotten."""
+    def succeeded(self, places: tuple[Place, ...], origin: str) -> None:
+        """An attempt succeeded: its places are forgotten, but for what came from elsewhere."""
         for place in places:
-            self._places.pop(place, None)
+            self._places.pop((origin, *place), None)
 
-    def _until(self, place: Place, now: float) -> float:
-        known = self._places.get(place)
-        if known is None or known.count < limits.SYNCML_FAILURES or now - known.last >= limits.SYNCML_FORGET_AFTER:
+    def _until(self, key: _Key, now: float) -> float:
+        known = self._places.get(key)
+        allowed = limits.SYNCML_FAILURES_ANYWHERE if key[0] is None else limits.SYNCML_FAILURES
+        if known is None or known.count < allowed or now - known.last >= limits.SYNCML_FORGET_AFTER:
             return now
-        return known.last + min(2.0 ** min(known.count - limits.SYNCML_FAILURES, 30), limits.SYNCML_LONGEST_WAIT)
+        return known.last + min(2.0 ** min(known.count - allowed, 30), limits.SYNCML_LONGEST_WAIT)
+
+
+def _keys(places: tuple[Place, ...], origin: str) -> list[_Key]:
+    return [(where, *place) for place in places for where in (origin, None)]
 
 
 class Challenges:

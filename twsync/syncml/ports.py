@@ -54,5 +54,9 @@ class Devices(Protocol):
     def store(self, account: str, device: str, devinf: DevInf) -> None:
         """Keep it."""
 
+    def seen(self, account: str, device: str) -> None:
+        """A device was let in to an account: it is one of its `owners` from now on."""
+
     def owners(self, device: str) -> Sequence[str]:
-        """Accounts that a device has used: for one that sends an md5 digest without its user's name. A few at most."""
+        """Accounts that a device has used: for one that sends an md5 digest without its user's name, and for the count of failures. A few
+        at most."""

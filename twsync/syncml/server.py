@@ -118,7 +118,8 @@ class Server:
         :param random: gives as many random bytes as asked for.
         :param resp_uri: makes the absolute address for a token; None: none is told, and (device, SessionID) has to do.
         :param peer: a twsync host that is proved already.
-        :param origin: the address that the message comes from: without a token, a session goes on from where it began only.
+        :param origin: the address that the message comes from: without a token, a session goes on from where it began only; and failed
+            sign-ins are counted by it.
         """
         self.expire(now)
         try:
@@ -131,7 +132,7 @@ class Server:
             return entry
         try:
             with entry.lock:
-                reply = self._answer(entry, digest, decoded, now, random)
+                reply = self._answer(entry, digest, decoded, now, random, origin)
         finally:
             with self._lock:
                 entry.working -= 1
@@ -177,7 +178,9 @@ class Server:
             with entry.lock:
                 entry.session.close()
 
-    def _answer(self, entry: _Entry, digest: bytes, decoded: codec.Decoded, now: float, random: Callable[[int], bytes]) -> Reply | Refusal:
+    def _answer(
+        self, entry: _Entry, digest: bytes, decoded: codec.Decoded, now: float, random: Callable[[int], bytes], origin: str
+    ) -> Reply | Refusal:
         if entry.last is not None and entry.last[0] == digest:
             entry.used = now
             return entry.last[1]
@@ -185,7 +188,7 @@ class Server:
         with self._lock:
             entry.at_work, entry.told = (digest, decoded), None
         try:
-            refused = entry.session.deal_with(decoded.message, decoded.encoding, now, random(limits.NONCE_BYTES))
+            refused = entry.session.deal_with(decoded.message, decoded.encoding, now, random(limits.NONCE_BYTES), origin)
             with self._lock:
                 entry.at_work = None
             reply = entry.told or refused or entry.session.reply()

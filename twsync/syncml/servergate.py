@@ -44,9 +44,10 @@ class Gate:
         self._attempts = Attempts()
         self._challenges = Challenges()
 
-    def admit(self, header: Header, now: float, nonce: bytes) -> Verdict:
+    def admit(self, header: Header, now: float, nonce: bytes, origin: str) -> Verdict:
         """Check the header of a session that is not authorised yet.
 
+        :param origin: the address that it comes from.
         :param nonce: fresh random bytes: for the next session if it is let in, else for the next attempt.
         """
         device = header.source.uri
@@ -58,12 +59,13 @@ class Gate:
         name = (presented.user if presented is not None else None) or header.source.name or ""
         places = self._places(name, device)
         account = None
-        if presented is not None and not self._attempts.locked(places, now):
+        if presented is not None and not self._attempts.locked(places, origin, now):
             account = self._prove(presented, name, header)
         if account is None:
-            self._attempts.failed(places, now)
+            self._attempts.failed(places, origin, now)
             return Verdict(StatusCode.WRONG_CREDENTIALS, chal=self._challenge(name, device, nonce))
-        self._attempts.succeeded(places)
+        self._attempts.succeeded(places, origin)
+        self._devices.seen(account.name, device)
         if presented is None or presented.scheme == auth.BASIC:
             return Verdict(StatusCode.AUTHENTICATED, account.name)
         self._challenges.used(name, device)
@@ -71,18 +73,18 @@ class Gate:
         self._nonces.store(account.name, device, nonce)
         return Verdict(StatusCode.AUTHENTICATED, account.name, auth.challenge(auth.MD5, nonce))
 
-    def confirm(self, cred: Cred, header: Header, account: str, now: float) -> StatusCode | None:
+    def confirm(self, cred: Cred, header: Header, account: str, now: float, origin: str) -> StatusCode | None:
         """Check the Cred of a single command in an authorised session: it has to be that of the same account.
 
         :returns: 401, or None: it holds.
         """
         presented = auth.read_credentials(cred)
         places = self._places(account, header.source.uri)
-        if presented is not None and not self._attempts.locked(places, now):
+        if presented is not None and not self._attempts.locked(places, origin, now):
             proved = self._prove(presented, presented.user or header.source.name or account, header)
             if proved is not None and proved.name == account:
                 return None
-        self._attempts.failed(places, now)
+        self._attempts.failed(places, origin, now)
         return StatusCode.WRONG_CREDENTIALS
 
     def _challenge(self, name: str, device: str, nonce: bytes) -> Meta:
@@ -117,7 +119,7 @@ class Gate:
 
     def _places(self, name: str, device: str) -> tuple[Place, ...]:
         """Where an attempt counts. A device that has been let in to the account counts alone: a stranger who guesses at the account does
-        not lock its owner out, unless he knows the id of his device."""
+        not lock its owner out, unless he knows the id of his device and comes from its address, or from many."""
         account, device = self._find(name), device[: limits.MAX_SYNCML_NAME]
         # By the account's own name: ``user@anything`` is one account.
         own = account.name if account is not None else name[: limits.MAX_SYNCML_NAME]

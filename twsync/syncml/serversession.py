@@ -99,6 +99,7 @@ class ServerSession:
         self._client_over = False
         self._early_final = False
         self._now = 0.0
+        self._origin = ""
         self._encoding = Encoding.XML
         self.over = False
         "Whether it has come to its end; it still answers what may come late."
@@ -117,14 +118,15 @@ class ServerSession:
         """Name, stage and reason of failure of each datastore, for logs and tests."""
         return [(store.name, store.course.stage, store.failure) for store in self._stores or ()]
 
-    def deal_with(self, message: Message, encoding: Encoding, now: float, nonce: bytes) -> Reply | None:
+    def deal_with(self, message: Message, encoding: Encoding, now: float, nonce: bytes, origin: str) -> Reply | None:
         """Deal with a message.
 
         :param now: seconds since 1970.
         :param nonce: `limits.NONCE_BYTES` fresh random bytes.
+        :param origin: the address that it comes from.
         :returns: the reply to a message that is refused; None: `reply` gives it.
         """
-        self._header, self._encoding, self._now = message.header, encoding, now
+        self._header, self._encoding, self._now, self._origin = message.header, encoding, now, origin
         meta = message.header.meta
         if meta is not None:
             self._max_message = meta.max_msg_size or self._max_message
@@ -186,7 +188,7 @@ class ServerSession:
         if self._known is not None:
             self._let_in(self._known.account, self._known.device, header)
             return StatusCode.AUTHENTICATED, None
-        verdict = self._gate.admit(header, self._now, nonce)
+        verdict = self._gate.admit(header, self._now, nonce, self._origin)
         if verdict.account is None:
             self._failures += 1
             self.over = self._failures >= limits.SYNCML_SESSION_FAILURES
@@ -204,7 +206,7 @@ class ServerSession:
     def _check(self, cred: Cred, header: Header) -> StatusCode | None:
         if self._known is not None or self._account is None:
             return None
-        return self._gate.confirm(cred, header, self._account, self._now)
+        return self._gate.confirm(cred, header, self._account, self._now, self._origin)
 
     def _refuse(self, message: Message, code: StatusCode, chal: Meta | None) -> Reply:
         """Nothing is dealt with: every command gets the status of the header, and no RespURI is given away."""
