@@ -407,8 +407,11 @@ MAX_SYNCML_SESSIONS = 256
 MAX_SYNCML_ACCOUNT_SESSIONS = 32
 #: Seconds without a message after which a session is given up: Nokia waits 15 minutes for a slow server, SyncEvolution 5.
 SYNCML_SESSION_TIMEOUT = 900.0
-#: Seconds without a message after which a session has to give way to another that wants one of its datastores.
+#: Seconds in which a session did not get on (no message, or none but Alert 222) after which it has to give way to another that wants one of
+#: its datastores; and the seconds that it has a datastore after which it has to give way whatever it says. Slow phones take a minute or two
+#: to store what one message brings; 5,000 contacts at ten a second take ten minutes.
 SYNCML_QUIET = 120.0
+SYNCML_LONGEST_HOLD = 1800.0
 #: Seconds that the last reply of an ended session is kept for a client that did not get it.
 SYNCML_RESEND_TIME = 300.0
 #: Failed sign-ins of one account, and of one device, from one address and from all of them after which further ones have to wait; the

@@ -33,6 +33,7 @@ from twsync.syncml.document import (
     Sync,
 )
 from twsync.syncml.packages import Stage
+from twsync.syncml.references import header_status
 from twsync.syncml.server import Refusal
 from twsync.syncml.serversession import KnownPeer, Reply
 
@@ -632,6 +633,74 @@ def test_a_datastore_that_another_session_has(other: dict[str, str], silent: flo
     assert ("Alert", code) in codes(answer)
     late = made.post(first.uri, codec.encode(Message(first.header()), Encoding.WBXML))
     assert isinstance(late, Refusal) == (code == "200")
+
+
+def next_message() -> Alert:
+    return Alert("", "222", (Item(target=Location("s"), source=Location("c")),))
+
+
+def test_a_session_that_does_not_get_on_keeps_no_datastore() -> None:
+    """Its client asks for the next message again and again, and brings nothing."""
+    made = World([OneAtATime("contacts", {"k1": "one"})])
+    first = Client(made)
+    first.login((201, "contacts", None, "c1"))
+    for _ in range(4):
+        made.now += limits.SYNCML_QUIET / 4
+        first.send(header_status(first.last.header, 200), next_message(), final=False)  # type: ignore[union-attr]
+    assert ("Alert", "200") in codes(Client(made, device="phone-2").login((201, "contacts", None, "c1")))
+
+
+def test_a_session_that_gets_on_keeps_its_datastore_for_a_while() -> None:
+    made = World([OneAtATime("contacts", {"k1": "one"})])
+    first = Client(made)
+    begun = made.now
+    first.login((201, "contacts", None, "c1"))
+    number = 0
+    while made.now - begun < limits.SYNCML_LONGEST_HOLD - limits.SYNCML_QUIET:
+        made.now += limits.SYNCML_QUIET - 10
+        number += 1
+        first.send(*first.statuses(), sync("contacts", change("Add", f"L{number}", f"{number}=1")), final=False)
+        assert not made.server.gives_way("contacts", made.now)
+        assert ("Alert", "503") in codes(Client(made, device=f"phone {number}").login((201, "contacts", None, "c1")))
+    made.now += limits.SYNCML_QUIET
+    first.send(*first.statuses(), sync("contacts", change("Add", "L0", "0=1")), final=False)
+    assert ("Alert", "200") in codes(Client(made, device="phone-2").login((201, "contacts", None, "c1")))
+
+
+def test_somebody_else_on_this_host_gets_a_datastore_that_is_not_used() -> None:
+    made = World([OneAtATime("contacts", {"k1": "one"})])
+    client = Client(made)
+    client.login((201, "contacts", None, "c1"))
+    assert not made.server.give_way("contacts", made.now)
+    assert made.stores["contacts"].busy
+    made.now += limits.SYNCML_QUIET
+    assert made.server.gives_way("contacts", made.now)
+    assert not made.server.gives_way("calendar", made.now)
+    assert made.server.give_way("contacts", made.now)
+    assert not made.stores["contacts"].busy
+    assert isinstance(made.post(client.uri, client.sent_body), Refusal)
+
+
+def test_who_never_pauses_gives_way_too() -> None:
+    made = World([OneAtATime("contacts", {"k1": "one"})])
+    client = Client(made)
+    client.login((201, "contacts", None, "c1"))
+    store, told = made.stores["contacts"], []
+    called = store.called
+
+    def slow(method: str, what: str = "") -> None:
+        called(method, what)
+        if method == "take":
+            told.append(made.server.give_way("contacts", made.now + limits.SYNCML_LONGEST_HOLD))
+
+    store.called = slow  # type: ignore[method-assign]
+    client.send(*client.statuses(), sync("contacts", change("Add", "1", "B=1")), final=False)
+    assert told == [False]
+    assert store.busy
+    answer = made.post(client.uri, codec.encode(Message(client.header()), Encoding.WBXML))
+    assert isinstance(answer, Refusal)
+    assert answer.status == 404
+    assert not store.busy
 
 
 def test_device_information_that_comes_late_leaves_nothing_open() -> None:

@@ -60,7 +60,7 @@ class RecordCalls:
         }  # fmt: skip
 
     async def _account(self, wanted: AccountChange, _report: Report) -> dict[str, Any]:
-        accounts.change(self._host.settings, self._records.journal, wanted, self._records.now_ns())
+        await self._in_thread(accounts.change, self._host.settings, self._records.journal, wanted, self._records.now_ns())
         return {"name": wanted.name}
 
     async def _syncml(self, wanted: SyncmlArguments, report: Report) -> list[Any]:

@@ -104,7 +104,7 @@ class RecordExchange:
         await greeting.switched()
         name = work.collection.name
         servers = SyncmlServers(self._records.journal, self._records.now_ns)
-        remembered = servers.load("", work.partner)
+        remembered = await self._workshop.read(servers.load, "", work.partner)
         setup = ClientSetup(
             url=CHANNEL_URL, own=self._own("workstation"), session_id=str(int.from_bytes(self._token(4), "big")), partner=work.partner,
             twsync=True, fixed_protocol=True, fixed_encoding=True, remembered=remembered, max_message=SYNCML_TWSYNC_MESSAGE,
@@ -129,7 +129,7 @@ class RecordExchange:
             return outcome
         finally:
             if session.remembered != remembered:
-                servers.store("", work.partner, session.remembered)
+                await self._workshop.write(servers.store, "", work.partner, session.remembered)
 
     async def _server(
         self, channel: DataChannel, greeting: Greeting, work: Work, sync_type: SyncType, datastores: RecordDatastores, progress: Progress

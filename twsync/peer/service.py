@@ -156,6 +156,7 @@ class PeerService(Service):
         recorder = Recorder(self.records, self.sessions, lambda: self._settings, self._workshop, self._token, self._zone)
         own = OwnDevice(settings.full_name, __version__)
         self._stock = StockClients(recorder, own, self._workshop, self._reactor, self._now, self._token)
+        self.records.guests = self._stock
 
         def exchange(channel: DataChannel, work: Work, progress: Progress) -> Awaitable[SessionResult]:
             runs: Exchange = record_exchange.exchange if work.collection.records else self._synchroniser.exchange

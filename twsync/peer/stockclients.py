@@ -83,6 +83,18 @@ class StockClients:
             await port.stopListening()
         await self._workshop.write(self._server.close)
 
+    # --- others who want a collection that a client has
+
+    def gives_way(self, name: str) -> bool:
+        """Whether the session that has a collection would let go of it."""
+        return self._server.gives_way(name, self._now())
+
+    def give_way(self, name: str) -> bool:
+        """Have it let go; whether it did. In a thread."""
+        return self._server.give_way(name, self._now())
+
+    # --- messages
+
     def _answers(self, address: str, token: str, body: bytes, content_type: str | None, origin: str) -> Deferred[Answer]:
         if self._waiting >= MAX_HTTP_CONNECTIONS:
             # Their clients may be gone, and have made room for others.

@@ -76,7 +76,7 @@ class StockServers:
 
         :raises SessionError: the session failed before any was.
         """
-        remembered = self._servers.load(order.user, order.url)
+        remembered = await self._workshop.read(self._servers.load, order.user, order.url)
         datastores = self._recorder.datastores(
             Side.CLIENT, f"{order.user}@{order.url}" if order.user else order.url, [own for own, _ in order.collections],
             allow_deletes=order.allow_deletes,
@@ -99,7 +99,7 @@ class StockServers:
         finally:
             results = await self._workshop.write(_conclude, datastores.opened, outcome)
             if session.remembered != remembered:
-                self._servers.store(order.user, order.url, session.remembered)
+                await self._workshop.write(self._servers.store, order.user, order.url, session.remembered)
             for opened, result in zip(datastores.opened, results, strict=True):
                 result.type = str(order.sync_type)
                 self._recorder.finish(opened, result)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from twsync.errors import StoreError, TwsyncError
 from twsync.reconcile.model import SyncType
@@ -164,6 +165,16 @@ class RecordCollection:
     family: Family
 
 
+class Guests(Protocol):
+    """Sessions that may have a collection and have to let go of it for others: those of clients that say when they go on."""
+
+    def gives_way(self, name: str) -> bool:
+        """Whether the one that has a collection would let go of it."""
+
+    def give_way(self, name: str) -> bool:
+        """Have it let go; whether it did."""
+
+
 class RecordHost:
     """The record collections of a host. Thread-safe; lives as long as the daemon."""
 
@@ -183,6 +194,7 @@ class RecordHost:
         self.collections = collections
         self.device = device
         self.now_ns = now_ns
+        self.guests: Guests | None = None
         self._busy: set[str] = set()
         self._lock = threading.Lock()
 
@@ -191,10 +203,8 @@ class RecordHost:
 
         :raises StoreError: `busy`.
         """
-        with self._lock:
-            if name in self._busy:
-                raise StoreError(f"The collection {name} is being synchronised; try again in a moment.", "busy")
-            self._busy.add(name)
+        if not self._taken(name) and not (self.guests is not None and self.guests.give_way(name) and self._taken(name)):
+            raise StoreError(f"The collection {name} is being synchronised; try again in a moment.", "busy")
 
         def release() -> None:
             with self._lock:
@@ -203,9 +213,16 @@ class RecordHost:
         return release
 
     def busy(self, name: str) -> bool:
-        """Whether a collection is claimed."""
+        """Whether a collection is claimed by somebody who would not let go of it."""
         with self._lock:
-            return name in self._busy
+            claimed = name in self._busy
+        return claimed and not (self.guests is not None and self.guests.gives_way(name))
+
+    def _taken(self, name: str) -> bool:
+        with self._lock:
+            free = name not in self._busy
+            self._busy.add(name)
+        return free
 
     def folder(self, name: str) -> RecordFolder:
         """The files of a collection; close its gate after use.

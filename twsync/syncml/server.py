@@ -74,6 +74,8 @@ class _Entry:
         self.told: Reply | None = None
         "What was said meanwhile."
         self.token_used = False
+        self.leaving = False
+        "Somebody waits for a datastore of it, and it has to go."
         self.superseded: list[_Entry] = []
 
 
@@ -168,6 +170,28 @@ class Server:
         for entry in old:
             entry.session.close()
 
+    def gives_way(self, name: str, now: float) -> bool:
+        """Whether a datastore that a session has can be had by somebody else, by `give_way`."""
+        with self._lock:
+            return any(entry.session.gives_way(name, now) for entry in self._by_token.values())
+
+    def give_way(self, name: str, now: float) -> bool:
+        """Somebody else wants a datastore: sessions that do not get on, or have had it for long, are given up.
+
+        :returns: whether any was. One that is being dealt with just now is given up at its next message.
+        """
+        with self._lock:
+            found = [entry for entry in self._by_token.values() if entry.session.gives_way(name, now)]
+            old = [entry for entry in found if not entry.working]
+            for entry in found:
+                entry.leaving = True
+            for entry in old:
+                self._forget(entry)
+        for entry in old:
+            with entry.lock:
+                entry.session.close()
+        return bool(old)
+
     def close(self) -> None:
         """Give up all sessions."""
         with self._lock:
@@ -184,6 +208,11 @@ class Server:
         if entry.last is not None and entry.last[0] == digest:
             entry.used = now
             return entry.last[1]
+        if entry.leaving:
+            entry.session.close()
+            with self._lock:
+                self._forget(entry)
+            return Refusal(404, "this session had to give way to another; begin a new one at the server's own address")
         stranger = entry.session.account is None
         with self._lock:
             entry.at_work, entry.told = (digest, decoded), None
@@ -268,10 +297,7 @@ class Server:
                 other
                 for other in older
                 if other.session.holds(name)
-                and (
-                    (other.session.account, *other.key[:2]) == same
-                    or (not other.working and entry.used - other.used >= limits.SYNCML_QUIET)
-                )
+                and ((other.session.account, *other.key[:2]) == same or (not other.working and other.session.gives_way(name, entry.used)))
             ]
             for other in old:
                 self._forget(other)

@@ -17,6 +17,7 @@ from twsync.syncml.codes import AlertCode, StatusCode, number
 from twsync.syncml.deviceinfo import OwnDevice
 from twsync.syncml.document import (
     Alert,
+    Command,
     Cred,
     Encoding,
     Header,
@@ -100,6 +101,7 @@ class ServerSession:
         self._early_final = False
         self._now = 0.0
         self._origin = ""
+        self._moved = 0.0
         self._encoding = Encoding.XML
         self.over = False
         "Whether it has come to its end; it still answers what may come late."
@@ -112,6 +114,11 @@ class ServerSession:
     def holds(self, name: str) -> bool:
         """Whether it has a datastore open. (Also while another thread is at work in it.)"""
         return any(store.name == name and not store.closed for store in tuple(self._stores or ()))
+
+    def gives_way(self, name: str, now: float) -> bool:
+        """Whether it has a datastore open, and to let go of it if somebody else wants it: it does not get on, or has had it for long."""
+        held = [store.since for store in tuple(self._stores or ()) if store.name == name and not store.closed]
+        return bool(held) and (now - self._moved >= limits.SYNCML_QUIET or now - min(held) >= limits.SYNCML_LONGEST_HOLD)
 
     @property
     def results(self) -> list[tuple[str, Stage, str]]:
@@ -138,10 +145,14 @@ class ServerSession:
         if not message.header.no_resp:
             # Before those of earlier messages that found no room.
             self._statuses.appendleft(header_status(message.header, code, chal=chal))
+        moved = len(self._statuses) > 1 or any(_brings(command) for command in message.body)
         for command in message.body:
             what = self._awaited.answered(command) if isinstance(command, Status) else None
             if what is not None and isinstance(command, Status):
+                moved = True
                 what(command, number(command.code))
+        if moved:
+            self._moved = now
         self._statuses.extend(work.carry_out(message, encoding, now, self._max_object))
         while len(self._statuses) > limits.MAX_WAITING_STATUSES:
             self._statuses.pop()
@@ -289,6 +300,11 @@ class ServerSession:
         limit = max(min(self._max_message or limits.SYNCML_UNSAID_MESSAGE, own_limit), limits.SYNCML_LEAST_MESSAGE)
         overhead = len(codec.encode(Message(header=answer, final=True), encoding))
         return Outbox(answer, limit, overhead, lambda command: codec.size(command, encoding, header.protocol))
+
+
+def _brings(command: Command) -> bool:
+    """Whether a command gets the session on, other than as the answer to one of ours."""
+    return not isinstance(command, Status) and not (isinstance(command, Alert) and number(command.code) == AlertCode.NEXT_MESSAGE)
 
 
 def _written(message: Message, encoding: Encoding) -> Reply:

@@ -50,6 +50,7 @@ class ServerStore:
     :param own_next: the own Next anchor of this session.
     :param client_next: the client's Next; None: it sent none, and the next session will be slow.
     :param max_object: bytes of the largest object that the client takes.
+    :param since: when the session took it, in seconds since 1970.
     """
 
     def __init__(
@@ -62,11 +63,13 @@ class ServerStore:
         own_next: str,
         client_next: str | None,
         max_object: int | None,
+        since: float,
     ) -> None:
         self.name = name
         self.uri = uri
         self.client_uri = client_uri
         self.course = Course()
+        self.since = since
         self.failure: str = ""
         "Why it is dead; empty: it is not."
         self._datastore = datastore

@@ -133,7 +133,7 @@ class ServerStores:
             return Alerted(decision.status)
         named = item.meta.max_obj_size if item.meta is not None else None
         own = own_anchor(now, datastore.anchors.own)
-        store = ServerStore(name, uri, client_uri, datastore, decision, own, anchor.next if anchor else None, named or max_object)
+        store = ServerStore(name, uri, client_uri, datastore, decision, own, anchor.next if anchor else None, named or max_object, now)
         self._stores.append(store)
         return Alerted(decision.status, store=store)
 

@@ -90,6 +90,32 @@ def test_not_while_a_session_is_under_way(pair, edited) -> None:
     assert restorable(server.journal, session) == ["people"]
 
 
+def test_a_session_that_lets_go_is_not_waited_for(pair, edited) -> None:
+    _, server = pair
+    _, session = edited
+    release = server.host.claim("people")
+
+    class Guest:
+        def __init__(self, holds):
+            self.holds = holds
+
+        def gives_way(self, name):
+            return name == "people" and not self.holds
+
+        def give_way(self, name):
+            if self.gives_way(name):
+                release()
+            return not self.holds
+
+    server.host.guests = Guest(holds=True)
+    assert server.host.busy("people")
+    with pytest.raises(StoreError):
+        restore(server.host, session)
+    server.host.guests = Guest(holds=False)
+    assert not server.host.busy("people")
+    restore(server.host, session)
+
+
 def test_a_restore_that_dies_at_any_step_is_finished_by_the_next(pair, edited, tools) -> None:
     _, server = pair
     before, session = edited
