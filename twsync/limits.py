@@ -190,6 +190,9 @@ MAX_HEARD = 256
 MAX_HEARD_BYTES = 8 * MIB
 #: Skipped items one side may report in one session: each is a line of the result.
 MAX_SKIPPED_PER_SESSION = 100_000
+#: Characters of names of skipped items, and of what stands around them, in one message between hosts that synchronise records: with the
+#: escapes of JSON it fits into a SyncML document.
+MAX_RECORD_SKIPPED = 500_000
 #: Bytes of the keys of skipped items that one side may report: they are kept in the history.
 MAX_SKIPPED_BYTES_PER_SESSION = 16 * MIB
 #: Bytes at which a list of rows, keys or requests is cut into messages, so that long keys cannot make one too large for a frame.

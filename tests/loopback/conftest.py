@@ -60,10 +60,10 @@ class World:
         """Every daemon that was ever made here."""
         return [self.server, *self.hosts.values()]
 
-    def make(self, device: str, *, user: str = "alice", password: str = PASSWORD, folder: str | None = None) -> Host:
+    def make(self, device: str, *, user: str = "alice", password: str = PASSWORD, folder: str | None = None, syncml_port: int = 0) -> Host:
         """A host that is not started yet."""
         place = self.place / (folder or f"{user}-{device}")
-        host = self._stack.enter_context(Host.create(place, self.server, user, password, device, run_here))
+        host = self._stack.enter_context(Host.create(place, self.server, user, password, device, run_here, syncml_port=syncml_port))
         self.hosts[place.name] = host
         return host
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from twsync.demo.commands import LOOPBACK, free_ports
+from twsync.demo.stage import start_all
+
 CARD = (
     "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nFN:{name}\r\nN:{name};;;;\r\nTEL;TYPE=CELL:{phone}\r\n"
     "X-KEPT:{uid}\r\nNOTE:{note}\r\nEND:VCARD\r\n"
@@ -196,3 +199,52 @@ def test_an_emptied_folder_never_means_delete_all(world):
     assert len(texts(there)) == 40
     laptop.sync(name, "desktop", "--type", "refresh-from-server").expect(0, 1)
     laptop.sync(name, "desktop", "--allow-deletes").expect(0, 3)
+
+
+def test_the_figures_are_the_callers_whoever_is_syncmls_client(world):
+    """Content that travelled, and what either side left alone: the caller's document has it, also when SyncML's roles are turned around."""
+    laptop, desktop = world.start("laptop", "desktop")
+    for caller, callee in ((laptop, desktop), (desktop, laptop)):
+        name, (here, there) = world.share(caller, callee, kind="contacts")
+        for number in range(3):
+            write(here, number)
+        write(there, 9, note="x" * 1000)
+        (there / "broken.vcf").write_text("no card")
+        (here / "odd.vcf").write_text("no card")
+        first = caller.sync(name, callee.device).expect(3).document
+        assert first["skipped"] == [{"item": each, "reason": "invalid-record"} for each in ("broken.vcf", "odd.vcf")]
+        assert first["state"] == "partial"
+        assert first["sent"]["literal_bytes"] == sum(len(card(number)) for number in range(3))
+        assert first["received"]["literal_bytes"] == len(card(9, note="x" * 1000))
+        (here / "odd.vcf").unlink()
+        (there / "broken.vcf").unlink()
+        # A deletion that loses to an edit is none.
+        (here / "1.vcf").unlink()
+        write(there, 1, phone="+1")
+        (here / "2.vcf").unlink()
+        second = caller.sync(name, callee.device).expect(0).document
+        assert (second["sent"]["deleted"], second["received"]["deleted"]) == (1, 0)
+        assert second["received"]["added"] == 1
+        assert second["conflicts"] == []
+        assert texts(here) == texts(there)
+
+
+def test_bytes_of_a_session_with_a_stock_server_and_of_a_stock_client(world):
+    """Both sides count the messages."""
+    (port,) = free_ports(1)
+    home = world.make("home", syncml_port=port)
+    start_all([home])
+    (laptop,) = world.start("laptop")
+    name, (here, there) = world.share(laptop, home, kind="contacts")
+    for number in range(20):
+        write(here if number % 2 else there, number)
+    home.twsync("syncml", "account", "add", "phone", password="phone-secret").expect(0)
+    url = f"http://{LOOPBACK}:{port}/syncml"
+    done = laptop.twsync("syncml", "sync", url, name, "--user", "phone", "--json", password="phone-secret").expect(0).document
+    (seen,) = [each for each in home.twsync("history", "--json").expect(0).document if each["device"].startswith("syncml:phone/")]
+    for result in (done, seen):
+        assert (result["sent"]["added"], result["received"]["added"]) == (10, 10)
+        assert result["sent"]["literal_bytes"] >= 1000 <= result["received"]["literal_bytes"]
+    # But for the messages before the client was let in.
+    assert 0 < seen["received"]["wire_bytes"] <= done["sent"]["wire_bytes"] <= seen["received"]["wire_bytes"] + 20_000
+    assert 0 < seen["sent"]["wire_bytes"] <= done["received"]["wire_bytes"] <= seen["sent"]["wire_bytes"] + 20_000

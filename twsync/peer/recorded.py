@@ -25,12 +25,21 @@ PREFIX = "syncml:"
 _CUT = ("cut-short", "The SyncML session was not ended; the next one goes on where this one was.")
 
 
+@dataclass(slots=True)
+class Messages:
+    """Bytes of the SyncML messages of one session, whatever number of collections it has."""
+
+    sent: int = 0
+    received: int = 0
+
+
 @dataclass(eq=False)
 class Opened:
     """One collection in one session."""
 
     running: Running
     store: RecordDatastore
+    messages: Messages
 
     def result(self, told: StoreResult | None = None) -> SessionResult:
         """What it came to.
@@ -40,6 +49,7 @@ class Opened:
         running = self.running
         running.sync_type = running.sync_type or str(self.store.sync_type or "")
         result = blank(running, State.DONE) if self.store.committed else blank(running, State.FAILED, *_CUT)
+        result.sent.wire_bytes, result.received.wire_bytes = self.messages.sent, self.messages.received
         fill(result, self.store, told)
         return result
 
@@ -101,7 +111,10 @@ class Recorder:
             # A client opens a collection again once it knows what the server is.
             again.store, opened = store, again
             return again
-        opened = Opened(Running(session, name, f"{PREFIX}{printable(wanted.partner)}", wanted.side, "", 0, SyncProtocol.SYNCML), store)
+        opened = Opened(
+            Running(session, name, f"{PREFIX}{printable(wanted.partner)}", wanted.side, "", 0, SyncProtocol.SYNCML), store,
+            wanted.messages,
+        )  # fmt: skip
         wanted.opened.append(opened)
         if wanted.closed is None:
             self._workshop.back(self._sessions.begin, opened.running)
@@ -131,6 +144,7 @@ class RecordedDatastores:
         self.closed = closed
         self.allow_deletes = allow_deletes
         self.opened: list[Opened] = []
+        self.messages = Messages()
         self._shown = recorder.records.datastores(Terms(session="", side=side), granted)
 
     def names(self) -> Sequence[str]:

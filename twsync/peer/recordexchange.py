@@ -5,31 +5,29 @@ Which of the two is the client of HTTP and SyncML, `recordroles` says.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-import msgspec
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from twsync import __version__
 from twsync.errors import SessionError, TwsyncError
 from twsync.limits import HTTP_TIMEOUT, MAX_SYNCML_DOCUMENT, SYNCML_TWSYNC_MESSAGE
+from twsync.peer import recordtold
 from twsync.peer.greeting import Greeting
-from twsync.peer.recordresult import failure_of, result_of
+from twsync.peer.recordresult import failure_of, result_of, skips_of
 from twsync.peer.recordroles import syncml_side, turned_policy, turned_type
 from twsync.peer.sessions import Progress, Work
 from twsync.peer.streams import Workshop
 from twsync.peer.syncmldrive import drive
 from twsync.peer.syncmlhttp import Answer, site
 from twsync.reconcile.model import RecordPolicy, Side, SyncType
-from twsync.session.result import SessionResult, sentence
+from twsync.session.result import SessionResult, Skipped
 from twsync.store.syncmlaccounts import SyncmlDevices, SyncmlNonces, SyncmlServers
 from twsync.store.syncmldatastore import RecordDatastores, RecordHost
 from twsync.store.syncmlsession import Terms
 from twsync.syncml.client import ClientSession
-from twsync.syncml.clientrefusals import MAX_SAID
 from twsync.syncml.clientresult import Result
 from twsync.syncml.clientsetup import ClientSetup, Wanted
 from twsync.syncml.datastore import Datastores
@@ -41,10 +39,7 @@ from twsync.transport.datachannel import DataChannel
 from twsync.transport.http import CHANNEL_URL, channel_agent, post_with, serve
 from twsync.transport.interfaces import Clock
 
-#: Where a client says why it ends a session, below its server's address.
-FAILED = "failed"
-#: What the code of an error looks like.
-CODE = re.compile(r"[a-z0-9-]{1,40}")
+_JSON = "application/json"
 
 
 class RecordExchange:
@@ -80,13 +75,14 @@ class RecordExchange:
         datastores: RecordDatastores | None = None
         error: TwsyncError | None = None
         outcome: Result | None = None
+        skipped: list[Skipped] = []
         try:
             await greeting.exchange(work.role, work.session, work.collection.name, work.token, allow_deletes=work.allow_deletes)
             # The own user's word holds on all of the own devices; another user cannot lift this host's guards.
             heed = work.partner.partition("/")[0] == self._device().partition("/")[0]
             allow = work.allow_deletes or (heed and greeting.allow_deletes)
             datastores = self._records.datastores(Terms(work.session, side, policy, allow, self._zone), (work.collection.name,))
-            outcome = await run(channel, greeting, work, sync_type, datastores, progress)
+            outcome = await run(channel, greeting, work, sync_type, datastores, skipped, progress)
         except CancelledError:
             error = SessionError("The session was cancelled.", "cancelled")
         except TwsyncError as failure:
@@ -96,11 +92,13 @@ class RecordExchange:
             # Also what a thread is doing just now has its end before the collection is let go.
             if datastores is not None:
                 await self._workshop.write(_close, datastores)
-        return result_of(work, datastores, outcome, error, channel.wire_sent, channel.wire_received, turned=side is not work.role)
+        return result_of(work, datastores, outcome, skipped, error, channel.wire_sent, channel.wire_received, turned=side is not work.role)
 
     async def _client(
-        self, channel: DataChannel, greeting: Greeting, work: Work, sync_type: SyncType, datastores: RecordDatastores, progress: Progress
-    ) -> Result | None:
+        self, channel: DataChannel, greeting: Greeting, work: Work, sync_type: SyncType, datastores: RecordDatastores,
+        skipped: list[Skipped], progress: Progress,
+    ) -> Result | None:  # fmt: skip
+        """:param skipped: gets what the server left alone."""
         await greeting.switched()
         name = work.collection.name
         servers = SyncmlServers(self._records.journal, self._records.now_ns)
@@ -121,19 +119,26 @@ class RecordExchange:
             if failure is not None:
                 # The other side shall know why; and what it says is better than a status.
                 with suppress(TwsyncError):
-                    answer = await post(f"{CHANNEL_URL}/{FAILED}", "application/json", _reason(failure))
+                    answer = await post(f"{CHANNEL_URL}/{recordtold.FAILED}", _JSON, recordtold.failure(failure))
                     if answer.body:
-                        told = _told(answer.body)
+                        told = recordtold.told_failure(answer.body)
                 if told is not None:
                     raise told
+            elif (own := skips_of(datastores, outcome)) or work.role is Side.CLIENT:
+                # Who called shows what both left alone.
+                with suppress(TwsyncError):
+                    answer = await post(f"{CHANNEL_URL}/{recordtold.SKIPPED}", _JSON, recordtold.skips(own))
+                    skipped += recordtold.told_skips(answer.body)
             return outcome
         finally:
             if session.remembered != remembered:
                 await self._workshop.write(servers.store, "", work.partner, session.remembered)
 
     async def _server(
-        self, channel: DataChannel, greeting: Greeting, work: Work, sync_type: SyncType, datastores: RecordDatastores, progress: Progress
-    ) -> Result | None:
+        self, channel: DataChannel, greeting: Greeting, work: Work, sync_type: SyncType, datastores: RecordDatastores,
+        skipped: list[Skipped], progress: Progress,
+    ) -> Result | None:  # fmt: skip
+        """:param skipped: gets what the client left alone."""
         user = work.partner.partition("/")[0]
         journal, now_ns = self._records.journal, self._records.now_ns
         setup = ServerSetup(self._own("server"))
@@ -148,10 +153,13 @@ class RecordExchange:
         told: list[TwsyncError] = []
 
         def answers(base: str, token: str, body: bytes, content_type: str | None, origin: str) -> Deferred[Answer]:
-            if token == FAILED:
-                told.append(_told(body))
+            if token == recordtold.FAILED:
+                told.append(recordtold.told_failure(body))
                 own = next((store.error for store in datastores.opened if store.error is not None), None)
-                return succeed(Answer(200, b"" if own is None else _reason(own)))
+                return succeed(Answer(200, b"" if own is None else recordtold.failure(own)))
+            if token == recordtold.SKIPPED:
+                skipped[:] = recordtold.told_skips(body)
+                return succeed(Answer(200, recordtold.skips(skips_of(datastores, None))))
             progress({"phase": "transfer", "bytes": channel.wire_received, "bytes_sent": channel.wire_sent})
             return self._workshop.write(answer, body, content_type)
 
@@ -167,20 +175,6 @@ class RecordExchange:
 
     def _own(self, kind: str) -> OwnDevice:
         return OwnDevice(self._device(), __version__, kind)
-
-
-def _reason(error: TwsyncError) -> bytes:
-    return msgspec.json.encode([error.code, error.message])
-
-
-def _told(body: bytes) -> TwsyncError:
-    """Why the other side has ended the session, in its words."""
-    try:
-        code, message = msgspec.json.decode(body, type=tuple[str, str])
-    except msgspec.MsgspecError:
-        return SessionError("The other device ended the session.", "failed")
-    said = sentence(message[:MAX_SAID])
-    return SessionError(said or "The other device ended the session.", code if CODE.fullmatch(code) else "failed")
 
 
 class _Alone:

@@ -23,6 +23,7 @@ def result_of(
     work: Work,
     datastores: RecordDatastores | None,
     outcome: Result | None,
+    skipped: Sequence[Skipped],
     error: TwsyncError | None,
     sent_bytes: int,
     received_bytes: int,
@@ -32,11 +33,11 @@ def result_of(
     """The result of a session with one collection.
 
     :param outcome: of the client; None on the server's side, and if the session broke.
+    :param skipped: what the other side says that it left alone.
     :param error: what broke it.
     :param turned: whether the caller was SyncML's server: the result is said in terms of the caller.
     """
-    # (A client opens it again once it knows what the server is.)
-    store = datastores.opened[-1] if datastores is not None and datastores.opened else None
+    store = _last(datastores)
     failure = (store.error if store is not None else None) or error or failure_of(outcome)
     if failure is None and (store is None or not store.committed):
         failure = _CUT
@@ -46,7 +47,7 @@ def result_of(
     )  # fmt: skip
     result.sent.wire_bytes, result.received.wire_bytes = sent_bytes, received_bytes
     if store is not None:
-        fill(result, store, outcome.stores[0] if outcome is not None and outcome.stores else None)
+        fill(result, store, _told(outcome), skipped)
     if turned:
         if store is not None and store.sync_type is not None:
             result.effective_type = str(turned_type(store.sync_type))
@@ -56,8 +57,31 @@ def result_of(
     return result
 
 
-def fill(result: SessionResult, store: RecordDatastore, told: StoreResult | None) -> None:
-    """What the store says of itself, and, of what the other side decided, what a client session was told."""
+def skips_of(datastores: RecordDatastores, outcome: Result | None) -> list[Skipped]:
+    """What this side left alone.
+
+    :param outcome: as for `result_of`.
+    """
+    store, told = _last(datastores), _told(outcome)
+    found = {skip.item: skip.reason for skip in (told.skipped if told is not None else ())}
+    found |= {shown(key): reason for key, reason in (store.report.skipped if store is not None else ())}
+    return [Skipped(item=item, reason=reason) for item, reason in sorted(found.items())]
+
+
+def _last(datastores: RecordDatastores | None) -> RecordDatastore | None:
+    """The datastore of a session with one collection. (A client opens it again once it knows what the server is.)"""
+    return datastores.opened[-1] if datastores is not None and datastores.opened else None
+
+
+def _told(outcome: Result | None) -> StoreResult | None:
+    return outcome.stores[0] if outcome is not None and outcome.stores else None
+
+
+def fill(result: SessionResult, store: RecordDatastore, told: StoreResult | None, theirs: Sequence[Skipped] = ()) -> None:
+    """What the store says of itself, and, of what the other side decided, what a client session was told.
+
+    :param theirs: what the other side left alone.
+    """
     report = store.report
     result.effective_type = None if store.sync_type is None else str(store.sync_type)
     result.sent = _traffic(report.sent, result.sent.wire_bytes)
@@ -65,13 +89,12 @@ def fill(result: SessionResult, store: RecordDatastore, told: StoreResult | None
     conflicts = {
         shown(kept.key): Conflict(item=shown(kept.key), resolution=kept.resolution, copy=_copy(kept.copy)) for kept in report.conflicts
     }
-    skipped = {shown(key): reason for key, reason in report.skipped}
+    skipped = {skip.item: skip.reason for skip in theirs} | {shown(key): reason for key, reason in report.skipped}
     if told is not None:
         for conflict in told.conflicts:
             conflicts.setdefault(conflict.item, Conflict(item=conflict.item, resolution=conflict.resolution))
         for skip in told.skipped:
             skipped.setdefault(skip.item, skip.reason)
-        result.sent.literal_bytes, result.received.literal_bytes = told.sent.bytes, told.received.bytes
     result.conflicts = list(conflicts.values())
     result.skipped = [Skipped(item=item, reason=reason) for item, reason in sorted(skipped.items())]
     if result.skipped and result.state is State.DONE:
@@ -91,4 +114,4 @@ def _copy(key: bytes) -> str | None:
 
 
 def _traffic(counts: Counts, wire_bytes: int) -> Traffic:
-    return Traffic(added=counts.added, changed=counts.changed, deleted=counts.deleted, wire_bytes=wire_bytes)
+    return Traffic(added=counts.added, changed=counts.changed, deleted=counts.deleted, literal_bytes=counts.bytes, wire_bytes=wire_bytes)

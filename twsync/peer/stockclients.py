@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -15,7 +16,7 @@ from twisted.python.failure import Failure
 
 from twsync.errors import ConfigError
 from twsync.limits import MAX_HTTP_CONNECTIONS, SYNCML_BUSY_AFTER
-from twsync.peer.recorded import Recorder
+from twsync.peer.recorded import Opened, RecordedDatastores, Recorder
 from twsync.peer.streams import Workshop
 from twsync.peer.syncmlhttp import Answer, site
 from twsync.reconcile.model import Side
@@ -53,6 +54,7 @@ class StockClients:
         self._accounts = SyncmlAccounts(journal)
         nonces, devices = SyncmlNonces(journal, now_ns), SyncmlDevices(journal, now_ns)
         self._server = Server(ServerSetup(own), self, nonces, devices, threading.Lock)
+        self._at_work = _AtWork()
         self._waiting = 0
         self._port: Any = None
         self._expiring: Delayed | None = None
@@ -130,9 +132,13 @@ class StockClients:
     def _answer(self, address: str, token: str, body: bytes, content_type: str | None, origin: str) -> Answer:
         """In a thread."""
         resp_uri = (lambda made: f"{address}/{made}") if address else None
-        reply = self._server.receive(token or None, body, content_type, self._now(), self._token, resp_uri, origin=origin)
-        if isinstance(reply, Reply):
-            return Answer(200, reply.body, reply.content_type)
+        with self._at_work.closing(self._recorder.finish_from_thread):
+            reply = self._server.receive(token or None, body, content_type, self._now(), self._token, resp_uri, origin=origin)
+            if isinstance(reply, Reply):
+                if isinstance(reply.datastores, RecordedDatastores):
+                    reply.datastores.messages.received += len(body)
+                    reply.datastores.messages.sent += len(reply.body)
+                return Answer(200, reply.body, reply.content_type)
         return Answer(reply.status, f"{reply.text}\n".encode())
 
     # --- the accounts of the server
@@ -144,7 +150,37 @@ class StockClients:
     def datastores(self, account: str, device: str, twsync: bool) -> Datastores:
         """The collections that were granted to an account."""
         granted = self._accounts.granted(account)
-        return self._recorder.datastores(Side.SERVER, f"{account}/{device}", granted, self._recorder.finish_from_thread)
+        return self._recorder.datastores(Side.SERVER, f"{account}/{device}", granted, self._closed)
+
+    def _closed(self, opened: Opened) -> None:
+        """A collection was let go: its session is told to the history once the reply to this message is counted."""
+        if not self._at_work.put_off(opened):
+            self._recorder.finish_from_thread(opened)
+
+
+class _AtWork(threading.local):
+    """What a thread has closed while it deals with a message."""
+
+    def __init__(self) -> None:
+        self._closed: list[Opened] | None = None
+
+    @contextmanager
+    def closing(self, finish: Callable[[Opened], None]) -> Iterator[None]:
+        """What is closed meanwhile is finished at the end."""
+        closed = self._closed = []
+        try:
+            yield
+        finally:
+            self._closed = None
+            for opened in closed:
+                finish(opened)
+
+    def put_off(self, opened: Opened) -> bool:
+        """Whether the thread deals with a message."""
+        if self._closed is None:
+            return False
+        self._closed.append(opened)
+        return True
 
 
 class Crowd(WrappingFactory):

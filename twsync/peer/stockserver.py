@@ -22,7 +22,7 @@ from twsync.syncml.clientresult import Result
 from twsync.syncml.clientsetup import ClientSetup, Wanted, alerted
 from twsync.syncml.deviceinfo import OwnDevice
 from twsync.syncml.document import Encoding, Protocol
-from twsync.transport.http import post_with, web_agent
+from twsync.transport.http import Answer, post_with, web_agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,15 @@ class StockServers:
         session = ClientSession(wanted, datastores, setup)
         post = post_with(web_agent(self._reactor), self._reactor, MAX_SYNCML_DOCUMENT, HTTP_TIMEOUT)
         outcome: Result | None = None
+
+        async def counted(url: str, content_type: str, body: bytes) -> Answer:
+            datastores.messages.sent += len(body)
+            answer = await post(url, content_type, body)
+            datastores.messages.received += len(answer.body)
+            return answer
+
         try:
-            outcome = await drive(session, post, self._workshop.write, self._reactor, self._now, lambda: report({"phase": "transfer"}))
+            outcome = await drive(session, counted, self._workshop.write, self._reactor, self._now, lambda: report({"phase": "transfer"}))
         finally:
             results = await self._workshop.write(_conclude, datastores.opened, outcome)
             if session.remembered != remembered:

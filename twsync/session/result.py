@@ -38,7 +38,7 @@ class Traffic(msgspec.Struct, kw_only=True):
     matched_bytes: int = 0
     "Bytes of content that the receiving side had already."
     wire_bytes: int = 0
-    "Bytes on the data connection."
+    "Bytes on the data connection; with a stock SyncML client or server, of the messages of the whole session."
 
 
 class Conflict(msgspec.Struct, kw_only=True, frozen=True):

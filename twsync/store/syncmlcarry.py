@@ -121,6 +121,10 @@ class Carrying:
         received = session.report.received
         if verdict is Verdict.ADD:
             received.added += 1
+            if step.key in session.deleted_there:
+                # A stock server has answered the deletion with 200, and sends what was edited there meanwhile.
+                session.deleted_there.discard(step.key)
+                session.report.sent.deleted -= 1
         elif verdict is Verdict.DELETE:
             received.deleted += 1
         elif verdict in (Verdict.TAKE, Verdict.MERGE, Verdict.DUPLICATE):

@@ -12,6 +12,7 @@ from twsync.reconcile import safety
 from twsync.reconcile.model import Kind
 from twsync.store.syncmlmap import Candidate, Held
 from twsync.store.syncmlsession import RecordSession, name_of
+from twsync.syncml.chunking import octets
 from twsync.syncml.clientresult import REASONS, column
 from twsync.syncml.datastore import Action, Outgoing
 
@@ -53,6 +54,7 @@ class Giving:
             if _done(status) or status in _UNKNOWN:
                 with session.journal.database.transaction():
                     maps.drop([key])
+            if _done(status):
                 self._count(change, candidate, status)
             return
         if _done(status):
@@ -88,6 +90,8 @@ class Giving:
     def _count(self, change: Outgoing, candidate: Candidate, status: int) -> None:
         """An item of the other side is another one now, as its user sees it."""
         session, sent, held = self._session, self._session.report.sent, candidate.held
+        if change.record is not None:
+            sent.bytes += octets(change.record.data)
         if change.action is Action.REPLACE and held is not None and held.base == candidate.content:
             return  # its version alone travelled
         match column(change.action, status, session.compares):
@@ -97,6 +101,7 @@ class Giving:
                 sent.changed += 1
             case 2:
                 sent.deleted += 1
+                session.deleted_there.add(candidate.key)
 
     def _out(self) -> list[Candidate]:
         if self._candidates is None:

@@ -27,6 +27,8 @@ class Counts:
     added: int = 0
     changed: int = 0
     deleted: int = 0
+    bytes: int = 0
+    "Of content that travelled and was taken."
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class RecordSession:
         self.maps = self.partner.maps
         self.edge = Edge(folder.family, peer, terms.zone)
         self.sync_type = SyncType.TWO_WAY
+        self.deleted_there: set[bytes] = set()
+        "Keys whose deletion the other side has taken in this session."
         self.gate.check()
         self.staging = in_order(self.gate, self.journal)
         try:

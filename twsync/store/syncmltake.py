@@ -23,6 +23,7 @@ from twsync.store.syncmlcarry import FULL_DISK, Carrying, Step
 from twsync.store.syncmllink import Links
 from twsync.store.syncmlmap import Held
 from twsync.store.syncmlsession import RecordSession, key_of
+from twsync.syncml.chunking import octets
 from twsync.syncml.datastore import Action, Incoming, Outcome
 
 #: Mode of a new record: people's data.
@@ -32,6 +33,8 @@ _FORBIDDEN = 403
 _NOT_ALLOWED = 405
 _CHANGED_MEANWHILE = 409
 _UNSUPPORTED = 415
+#: Answer to another twsync host's deletion of what was changed here: it comes again.
+_THEIRS_LOST = 419
 _FULL = 420
 _FAILED = 500
 
@@ -146,6 +149,9 @@ class Taking:
             order=_order(theirs, row),
         )
         decision = decide(facts, session.sync_type, session.terms.policy, session.terms.side)
+        if decision.verdict is Verdict.REVIVE and session.peer.twsync:
+            # Others know 200 only for a deletion that lost; another twsync host shall not count it.
+            decision = replace(decision, status=_THEIRS_LOST)
         step = Step(held.key, decision, drop=True)
         if row is None:
             return step
@@ -363,6 +369,9 @@ class Taking:
             if status is Status.DONE:
                 self._links.paired(step.key)
                 self._carrying.done(step)
+                record = changes[number].record
+                if record is not None:
+                    self._session.report.received.bytes += octets(record.data)
                 outcomes[number] = Outcome(step.decision.status)
             elif reason == FULL_DISK:
                 outcomes[number] = Outcome(_FULL, "The disk is full.")

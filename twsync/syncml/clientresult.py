@@ -157,7 +157,7 @@ class Tally:
         if not succeeded(status) or status == StatusCode.NOT_EXECUTED:
             self.skip(item, REASONS.get(status, "failed"), text)
             return
-        if status in RESOLUTIONS and len(self._conflicts) < MAX_SKIPPED_PER_SESSION:
+        if status in RESOLUTIONS and action is not Action.DELETE and len(self._conflicts) < MAX_SKIPPED_PER_SESSION:
             self._conflicts.append(Conflict(item, RESOLUTIONS[status], text))
         raised = column(action, status, slow)
         if raised is not None:

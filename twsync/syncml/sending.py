@@ -28,6 +28,8 @@ Answer: TypeAlias = Callable[[Status, int], None]
 TOO_LARGE = "too-large"
 NOT_SAYABLE = "not-sayable"
 DEVICE_FULL = "device-full"
+#: The same as the other side would have said it.
+SKIP_STATUS = {TOO_LARGE: StatusCode.OBJECT_TOO_LARGE, NOT_SAYABLE: StatusCode.UNSUPPORTED_TYPE, DEVICE_FULL: StatusCode.DEVICE_FULL}
 
 
 def sync_element(target: str, source: str, number_of_changes: int | None) -> Sync:

@@ -220,7 +220,7 @@ class Server:
             refused = entry.session.deal_with(decoded.message, decoded.encoding, now, random(limits.NONCE_BYTES), origin)
             with self._lock:
                 entry.at_work = None
-            reply = entry.told or refused or entry.session.reply()
+            reply = msgspec.structs.replace(entry.told or refused or entry.session.reply(), datastores=entry.session.datastores)
         except TwsyncError as error:
             # Nothing of a message raises; a store that fails where no datastore is meant (accounts, devices) does.
             entry.session.close()

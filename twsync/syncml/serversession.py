@@ -14,6 +14,7 @@ import msgspec
 from twsync import limits
 from twsync.syncml import codec
 from twsync.syncml.codes import AlertCode, StatusCode, number
+from twsync.syncml.datastore import Datastores
 from twsync.syncml.deviceinfo import OwnDevice
 from twsync.syncml.document import (
     Alert,
@@ -53,6 +54,8 @@ class Reply(msgspec.Struct, frozen=True):
 
     body: bytes
     content_type: str
+    datastores: Datastores | None = None
+    "What its session may reach; None: the client was not let in."
 
 
 class ServerSession:
@@ -90,6 +93,8 @@ class ServerSession:
         self._header: Header
         self._failures = 0
         self._stores: ServerStores | None = None
+        self.datastores: Datastores | None = None
+        "What it may reach; None: the client was not let in yet."
         self._commands: ServerCommands | None = None
         self._statuses: deque[Status] = deque()
         self._awaited: Awaited[Answer] = Awaited()
@@ -210,8 +215,8 @@ class ServerSession:
     def _let_in(self, account: str, device: str, header: Header) -> None:
         self._account, self._device, self._device_uri = account, device, header.source.uri
         twsync = self._known is not None
-        datastores = self._accounts.datastores(account, device, twsync)
-        self._stores = ServerStores(datastores, account, device, twsync, self._devices.load(account, device), self._set_free)
+        self.datastores = self._accounts.datastores(account, device, twsync)
+        self._stores = ServerStores(self.datastores, account, device, twsync, self._devices.load(account, device), self._set_free)
         self._commands = ServerCommands(self._own, self._stores, self._devices, account, device, self._check)
 
     def _check(self, cred: Cred, header: Header) -> StatusCode | None:

@@ -17,7 +17,7 @@ from twsync.syncml.outbox import Outbox
 from twsync.syncml.packages import ALIVE, Course, Event, Stage
 from twsync.syncml.receiving import ChangeReceiver, CheckCred, Received
 from twsync.syncml.references import Awaited
-from twsync.syncml.sending import Answer, ChangeSender, sync_element
+from twsync.syncml.sending import SKIP_STATUS, Answer, ChangeSender, sync_element
 
 #: Statuses for the errors of a store, by their codes; any other is 510.
 ERROR_STATUS: dict[str, StatusCode] = {
@@ -235,6 +235,7 @@ class ServerStore:
             large_objects=partner.large_objects,
             on_sync=lambda _status, code: self._sync_answered(code),
             changes=self._datastore.changes() if sends else None,
+            on_skip=lambda change, reason: self._datastore.sent(change, SKIP_STATUS[reason]),
         )
 
     def _sync_answered(self, code: int) -> None:

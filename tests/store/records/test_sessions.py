@@ -124,3 +124,17 @@ def test_trouble_at_any_message(road, tools, trouble, when) -> None:
     assert all(text.count(f"FN:{name}\r\n") == 1 for name in ("Ann", "Eve", "Fay", "Pic"))
     assert "NOTE:client" in text
     assert "EMAIL:server@example.org" in text
+
+
+def test_what_the_server_cannot_send_is_told_there(road, tools, monkeypatch) -> None:
+    """It is larger than the client takes."""
+    opened = []
+    datastores = road.server.host.datastores
+    monkeypatch.setattr(road.server.host, "datastores", lambda *terms: opened.append(datastores(*terms)) or opened[-1])
+    road.server.write("Ann.vcf", tools.card("Ann"))
+    road.server.write("Pic.vcf", tools.card("Pic", "NOTE:" + "x" * 3000))
+    road.host.sync(road.world, Wanted("people", "people", SyncType.TWO_WAY), max_object=2000)
+    assert list(road.client.files()) == ["Ann.vcf"]
+    assert opened[-1].opened[-1].report.skipped == [(b"Pic.vcf", "too-large")]
+    road.sync()
+    assert sorted(road.client.files()) == ["Ann.vcf", "Pic.vcf"]

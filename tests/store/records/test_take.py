@@ -663,7 +663,45 @@ def test_what_was_the_same_already_is_not_counted(pair, tools) -> None:
     client.write("Bob.vcf", tools.card("Bob"))
     server.write("Cid.vcf", tools.card("Cid"))
     _, one, other = tools.sync(client, server)
-    assert one.sent == other.received == Counts(added=1)
-    assert other.sent == one.received == Counts(added=1)
+    assert one.sent.added == other.received.added == other.sent.added == one.received.added == 1
     _, one, other = tools.sync(client, server, SyncType.SLOW)
-    assert one.sent == one.received == other.sent == other.received == Counts()
+    for counts in (one.sent, one.received, other.sent, other.received):
+        assert (counts.added, counts.changed, counts.deleted) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("twsync", [True, False], ids=["twsync", "stock"])
+def test_a_delete_that_lost_to_an_edit_is_not_counted(pair, tools, twsync) -> None:
+    client, server = pair
+    for name in ("Ann", "Bob"):
+        client.write(f"{name}.vcf", tools.card(name))
+    tools.sync(client, server, twsync=twsync)
+    for name in ("Ann", "Bob"):
+        client.delete(f"{name}.vcf")
+    server.write("Ann.vcf", tools.card("Ann", "TEL:1"))
+    done, one, other = tools.sync(client, server, twsync=twsync, allow_deletes=True)
+    assert done.statuses[0] == (419 if twsync else 200)
+    assert (one.sent.deleted, one.received.added) == (other.received.deleted, other.sent.added) == (1, 1)
+    assert one.conflicts == other.conflicts == []
+    assert tools.sync(client, server, twsync=twsync)[0].sent == 0
+
+
+def test_a_delete_of_what_was_gone_there_is_not_counted(server, tools) -> None:
+    hold(server, add("1", tools.card("Ann")), add("2", tools.card("Bob")), add("3", tools.card("Cid")))
+    for name in ("Ann", "Bob"):
+        server.delete(f"{name}.vcf")
+    session = Session(server)
+    session.give(status=404)
+    session.end()
+    assert session.store.report.sent == Counts()
+    assert hold(server)[1] == []
+
+
+def test_bytes_of_content_count_both_ways_as_it_travelled(server, tools) -> None:
+    ann, bob = tools.card("Ann"), tools.card("B\u00f6b")
+    server.write("Bob.vcf", bob)
+    session = Session(server)
+    assert session.take(add("1", ann), add("2", "nonsense")) == [201, 415]
+    session.give()
+    session.end()
+    assert session.store.report.received.bytes == len(ann)
+    assert session.store.report.sent.bytes == len(bob.encode())
