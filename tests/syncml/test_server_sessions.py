@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from memory_store import MemoryStore
+from memory_store import MemoryDatastores, MemoryStore
 from syncml_server import BASE, Client, World, alert, change, codes, commands, map_, sync
 
 from twsync import limits
 from twsync.errors import StoreError
 from twsync.reconcile.model import SyncType
+from twsync.records.family import Family
+from twsync.store.syncmledge import describe
 from twsync.syncml import codec
 from twsync.syncml.changes import VERSION_EMI
 from twsync.syncml.datastore import Anchors, Peer
@@ -18,6 +20,7 @@ from twsync.syncml.document import (
     Alert,
     Change,
     DataStore,
+    DevInf,
     Encoding,
     Filter,
     Group,
@@ -409,6 +412,31 @@ def test_device_information() -> None:
     reply = again.send(get_devinf(Protocol.V1_2, Encoding.WBXML))
     devinf = next(command for command in commands(reply) if isinstance(command, Results)).items[0].data
     assert [store.source_ref for store in devinf.datastores] == ["contacts", "calendar", "notes"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("encoding", Encoding)
+@pytest.mark.parametrize("size", [2000, 5000, 12_000, 150_000])
+def test_device_information_fits_the_messages_of_the_device(
+    protocol: Protocol, encoding: Encoding, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In fewer words for who takes small messages. (It was asked for again and again by Alert 222, and the session never got on.)"""
+    made = world({"a": "A=1"})
+    monkeypatch.setattr(MemoryDatastores, "describe", lambda _, name: describe(name, Family.CONTACTS))
+    client = Client(made, max_message=size, protocol=protocol, encoding=encoding)
+    reply = client.login((201, "contacts", None, "c1"), more=[get_devinf(protocol, encoding)])
+    told = commands(reply)
+    while not reply.final:
+        assert client.msg_id < 3
+        reply = client.send(*client.statuses(), Alert("", "222", (Item(target=Location("s"), source=Location("c")),)), final=False)
+        assert len(client.got_body) <= size
+        told += commands(reply)
+    devinf = next(command for command in told if isinstance(command, Results)).items[0].data
+    assert isinstance(devinf, DevInf)
+    caps = devinf.datastores[0].ctcaps or devinf.ctcaps
+    assert caps or (protocol is not Protocol.V1_2 and size == 2000)
+    assert max((len(cap.properties) for cap in caps), default=0) > 3 or size < 12_000
+    assert [command for command in told if isinstance(command, Alert) and command.code == "201"]
 
 
 def test_an_unknown_device_is_asked() -> None:

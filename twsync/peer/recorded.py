@@ -88,6 +88,7 @@ class Recorder:
 
         :raises TwsyncError: it cannot be opened.
         """
+        wanted.known(name)
         collection = self._settings().collection(name)
         again = next((opened for opened in wanted.opened if opened.running.collection == name), None)
         session = self._token(16).hex() if again is None else again.running.session
@@ -154,6 +155,12 @@ class RecordedDatastores:
     def describe(self, name: str) -> DataStore:
         """Its entry of the device information."""
         return self._shown.describe(name)
+
+    def known(self, name: str) -> None:
+        """
+        :raises StoreError: `not-found`, `not-allowed`: a client is told no more than that.
+        """
+        self._shown.known(name)
 
     def open(self, name: str, peer: Peer) -> RecordDatastore:
         """Open for a session."""

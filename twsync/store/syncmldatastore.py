@@ -264,7 +264,7 @@ class RecordDatastores:
 
         :raises StoreError: `not-found`, `not-allowed`.
         """
-        return describe(name, self._known(name).family)
+        return describe(name, self.known(name).family)
 
     def open(
         self,
@@ -279,7 +279,7 @@ class RecordDatastores:
         :param begun: told when the kind of the session is settled.
         :raises StoreError: `not-found`, `not-allowed`, `busy`; anything else: the folder or the disk cannot be used.
         """
-        self._known(name)
+        self.known(name)
         release = self._host.claim(name)
         try:
             folder = self._host.folder(name)
@@ -304,7 +304,11 @@ class RecordDatastores:
         self.opened.append(made)
         return made
 
-    def _known(self, name: str) -> RecordCollection:
+    def known(self, name: str) -> RecordCollection:
+        """One of them, before it is opened.
+
+        :raises StoreError: `not-found`, `not-allowed`.
+        """
         collection = self._host.collections().get(name)
         if collection is None:
             raise StoreError(f"There is no record collection {name} on this host.", "not-found")

@@ -99,7 +99,10 @@ def describe(name: str, family: Family) -> DataStore:
     types = tuple(ContentType(form.type, form.version) for form in forms)
     # Without FieldLevel, though parts of items are taken: SyncEvolution's parser gives up the whole message over it.
     ctcaps = tuple(
-        CTCap(form.type, form.version, properties=tuple(_property(one) for one in records.properties(family, form))) for form in forms
+        CTCap(form.type, form.version, properties=tuple(_property(one) for one in told))
+        for form in forms
+        # A CTCap has to name a property, and plain text has none.
+        if (told := records.properties(family, form))
     )
     return DataStore(
         name,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from twsync.syncml.document import DataStore, DevInf, Encoding, Item, Location, Meta, Protocol, Put, Results
+from twsync.syncml.document import CTCap, DataStore, DevInf, Encoding, Item, Location, Meta, Property, Protocol, Put, Results
 
 #: Media type of device information, by the encoding of the message that holds it.
 TYPES: dict[Encoding, str] = {
@@ -16,6 +16,8 @@ TYPES: dict[Encoding, str] = {
 
 #: The plain sync types, two-way to server-alerted: more chokes old clients.
 SYNC_TYPES = ("1", "2", "3", "4", "5", "6", "7")
+#: Properties that stand in every CTCap: they say which form is meant.
+_EDGES = frozenset({"BEGIN", "END", "VERSION"})
 
 
 class OwnDevice(msgspec.Struct, frozen=True):
@@ -55,6 +57,25 @@ def own_devinf(own: OwnDevice, protocol: Protocol, datastores: Sequence[DataStor
         datastores=shown if not flat else tuple(msgspec.structs.replace(store, ctcaps=()) for store in shown),
         ctcaps=tuple(flat.values()),
     )
+
+
+def shortened(devinf: DevInf) -> Iterator[DevInf]:
+    """The same in ever fewer words, for a device that takes small messages: whole; without values and parameters; without properties; of
+    each datastore's content types the preferred one only."""
+    yield devinf
+    yield _with(devinf, lambda found: (msgspec.structs.replace(found, values=found.values if found.name in _EDGES else (), params=()),))
+    bare_lists = _with(devinf, lambda found: (found,) if found.name in _EDGES else ())
+    yield bare_lists
+    stores = tuple(msgspec.structs.replace(store, ctcaps=store.ctcaps[:1], rx=(), tx=()) for store in bare_lists.datastores)
+    yield msgspec.structs.replace(bare_lists, datastores=stores, ctcaps=())
+
+
+def _with(devinf: DevInf, change: Callable[[Property], tuple[Property, ...]]) -> DevInf:
+    def changed(caps: tuple[CTCap, ...]) -> tuple[CTCap, ...]:
+        return tuple(msgspec.structs.replace(cap, properties=tuple(kept for one in cap.properties for kept in change(one))) for cap in caps)
+
+    stores = tuple(msgspec.structs.replace(store, ctcaps=changed(store.ctcaps)) for store in devinf.datastores)
+    return msgspec.structs.replace(devinf, datastores=stores, ctcaps=changed(devinf.ctcaps))
 
 
 def is_devinf(uri: str) -> bool:

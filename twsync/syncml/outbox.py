@@ -1,8 +1,9 @@
 """One message while it is filled: Statuses first, then commands, no more than the other side can take (fact sheet sections 3.5 and 8).
 
 What fits is decided by the encoded size of each command, which the codec measures. A command that does not fit is left for the next
-message by the caller. An empty message takes one command (not a change, which can be cut) whatever its size: else a device that names a
-tiny MaxMsgSize could stop a session, and what it does with a message too large for it is its own affair.
+message by the caller. A message that no later one would have more room than takes one command (not a change, which can be cut) whatever
+its size: else a device that names a tiny MaxMsgSize could stop a session, and what it does with a message too large for it is its own
+affair.
 """
 
 from __future__ import annotations
@@ -67,11 +68,6 @@ class Outbox:
         return self._open is not None
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing has been written but the Status of the header."""
-        return self._open is None and all(isinstance(command, Status) and command.cmd_ref == "0" for command in self._commands)
-
-    @property
     def only_statuses(self) -> bool:
         """Whether no command stands in it but Statuses: then a message that is not final needs an Alert 222."""
         return self._open is None and all(isinstance(command, Status) for command in self._commands)
@@ -85,7 +81,7 @@ class Outbox:
         """
         if self._open is not None:
             raise RuntimeError("a Sync is open")
-        numbered = self._fit(command, forced or self.empty)
+        numbered = self._fit(command, forced or self.bare)
         if numbered is not None:
             self._commands.append(numbered)
         return numbered
@@ -98,7 +94,7 @@ class Outbox:
         """
         if self._open is not None:
             raise RuntimeError("a Sync is open")
-        numbered = self._fit(sync, self.empty)
+        numbered = self._fit(sync, self.bare)
         if numbered is not None:
             self._open = numbered
         return numbered

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from twsync import limits
 from twsync.syncml.codes import BY_SERVER, SYNC_TYPES, AlertCode, StatusCode, number
-from twsync.syncml.deviceinfo import OwnDevice, find_devinf, get_devinf, is_devinf, own_devinf, results_devinf
+from twsync.syncml.deviceinfo import OwnDevice, find_devinf, get_devinf, is_devinf, own_devinf, results_devinf, shortened
 from twsync.syncml.document import (
     Alert,
     Anchor,
@@ -43,9 +43,9 @@ from twsync.syncml.serverstores import Alerted, ServerStores
 
 #: Checks a Cred within a command: the status to answer if it does not hold.
 Check = Callable[[Cred, Header], StatusCode | None]
-#: A command that waits until the client's package is over: made when it is written; and what happens then, given it, the MsgID and
-#: what is awaited.
-Pending = tuple[Callable[[], Command], Callable[[Command, str, Awaited[Answer]], None]]
+#: A command that waits until the client's package is over: made when it is written, for the message that it goes into; and what happens
+#: then, given it, the MsgID and what is awaited.
+Pending = tuple[Callable[[Outbox], Command], Callable[[Command, str, Awaited[Answer]], None]]
 
 #: Alerts that start or resume the synchronisation of a datastore.
 _STARTS = frozenset(SYNC_TYPES) | frozenset(BY_SERVER) | {int(AlertCode.RESUME)}
@@ -140,9 +140,12 @@ class ServerCommands:
 
         encoding = self._encoding
 
-        def results() -> Results:
-            devinf = own_devinf(self._own, header.protocol, stores.describe())
-            return results_devinf(devinf, encoding, header.msg_id, command.cmd_id)
+        def results(outbox: Outbox) -> Results:
+            whole = own_devinf(self._own, header.protocol, stores.describe())
+            told = [results_devinf(devinf, encoding, header.msg_id, command.cmd_id) for devinf in shortened(whole)]
+            # In fewer words only where no later message has room for more.
+            fitting = [one for one in told if outbox.measure(one) <= outbox.room] if outbox.bare else told
+            return fitting[0] if fitting else told[-1]
 
         if self._crowded:
             return status(header.msg_id, command, StatusCode.TOO_LARGE)
@@ -180,7 +183,7 @@ class ServerCommands:
         answer: Alerted = stores.alert(code, item, header.protocol, self._now, self._max_object)
         store = answer.store
         if store is not None:
-            self._pending.append((store.alert, lambda *written: self._told(store, *written)))
+            self._pending.append((lambda _: store.alert(), lambda *written: self._told(store, *written)))
         anchor = item.meta.anchor if item.meta is not None else None
         echo = (Item(data=Meta(anchor=Anchor(next=anchor.next))),) if anchor is not None and store is not None else ()
         return status(header.msg_id, command, answer.code, item, text=answer.text, items=echo)
@@ -214,13 +217,13 @@ class ServerCommands:
 
     def _later(self, command: Command) -> None:
         if not self._crowded:
-            self._pending.append((lambda: command, _nothing))
+            self._pending.append((lambda _: command, _nothing))
 
     def write(self, outbox: Outbox, awaited: Awaited[Answer]) -> bool:
         """Write the commands that wait; whether all found room."""
         while self._pending:
             make, done = self._pending[0]
-            written = outbox.add(make())
+            written = outbox.add(make(outbox))
             if written is None:
                 return False
             self._pending.popleft()
