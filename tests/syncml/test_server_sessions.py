@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from memory_store import MemoryDatastores, MemoryStore
@@ -37,7 +39,7 @@ from twsync.syncml.document import (
 )
 from twsync.syncml.packages import Stage
 from twsync.syncml.references import header_status
-from twsync.syncml.server import Refusal
+from twsync.syncml.server import Refusal, Server
 from twsync.syncml.serversession import KnownPeer, Reply
 
 PHONE = OwnDevice(device_id="phone-1", software="1")
@@ -729,6 +731,51 @@ def test_who_never_pauses_gives_way_too() -> None:
     assert isinstance(answer, Refusal)
     assert answer.status == 404
     assert not store.busy
+
+
+class Turn:
+    """A lock of which the test says what happens before it is had."""
+
+    def __init__(self) -> None:
+        self.before: Callable[[], object] = lambda: None
+
+    def __enter__(self) -> None:
+        before, self.before = self.before, lambda: None
+        before()
+
+    def __exit__(self, *error: object) -> None:
+        """It is free again."""
+
+
+@pytest.mark.parametrize("end", ["server", "session"])
+def test_a_message_that_waits_for_its_turn_opens_nothing_when_its_session_is_over(end: str) -> None:
+    made = World([OneAtATime("contacts", {"k1": "one"})])
+    turns: list[Turn] = []
+
+    def lock() -> Turn:
+        turns.append(Turn())
+        return turns[-1]
+
+    made.server = Server(made.setup, made.memory, made.memory, made.devices, lock)
+    client = Client(made)
+    client.send(put())
+    ends = {"server": lambda: made.server.close(), "session": lambda: Client(made, session="2").send(put())}
+    turns[1].before = ends[end]
+    client.msg_id += 1
+    late = made.post(client.uri, codec.encode(Message(client.header(), (alert(201, "contacts", None, "c1"),), True), Encoding.WBXML))
+    assert isinstance(late, Refusal)
+    assert late.status == 404
+    assert not made.stores["contacts"].busy
+
+
+def test_a_closed_server_begins_no_session() -> None:
+    """Its message was on the way to a thread when the connection broke."""
+    made = World([OneAtATime("contacts", {"k1": "one"})])
+    made.server.close()
+    client = Client(made, msg_id=1)
+    late = made.post(BASE, codec.encode(Message(client.header(client.cred()), (alert(201, "contacts", None, "c1"),), True), Encoding.WBXML))
+    assert isinstance(late, Refusal)
+    assert not made.stores["contacts"].busy
 
 
 def test_device_information_that_comes_late_leaves_nothing_open() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from twsync.errors import SessionError
 from twsync.limits import SYNCML_RETRIES, SYNCML_RETRY_PAUSE
@@ -16,6 +17,8 @@ from twsync.transport.interfaces import Clock
 
 #: Errors after which the same message is sent again: the reply may have been lost, and the server gives it again.
 _PASSING = frozenset({"unreachable", "timeout", "connection-lost"})
+
+T = TypeVar("T")
 
 
 class InThread(Protocol):
@@ -35,7 +38,7 @@ async def drive(
     :param progress: told after every message.
     :returns: what it came to, also if the server cannot be reached.
     """
-    outcome = await in_thread(session.start, now())
+    outcome = await _to_its_end(in_thread(session.start, now()))
     while isinstance(outcome, Request):
         progress()
         if outcome.delay:
@@ -43,13 +46,31 @@ async def drive(
         try:
             answer = await _asked(outcome, post, clock)
         except SessionError as error:
-            outcome = await in_thread(session.abort, Error.of(error))
+            outcome = await _to_its_end(in_thread(session.abort, Error.of(error)))
             continue
         if answer.status == 200:
-            outcome = await in_thread(session.receive, answer.body, answer.content_type, now())
+            outcome = await _to_its_end(in_thread(session.receive, answer.body, answer.content_type, now()))
         else:
-            outcome = await in_thread(session.refused, answer.status, now())
+            outcome = await _to_its_end(in_thread(session.refused, answer.status, now()))
     return outcome
+
+
+async def _to_its_end(job: Deferred[T]) -> T:
+    """What a thread does. Cancelled meanwhile, it ends when the thread is done: what the thread works with is closed next."""
+    awaited: Deferred[T] = Deferred()
+    done: Deferred[None] = Deferred()
+
+    def tell(result: T | Failure) -> None:
+        done.callback(None)
+        if not awaited.called:
+            awaited.callback(cast(T, result))
+
+    job.addBoth(tell)
+    try:
+        return await awaited
+    except CancelledError:
+        await done
+        raise
 
 
 async def _asked(request: Request, post: Post, clock: Clock) -> Answer:

@@ -75,7 +75,7 @@ class _Entry:
         "What was said meanwhile."
         self.token_used = False
         self.leaving = False
-        "Somebody waits for a datastore of it, and it has to go."
+        "It is given up, or has to be because somebody waits for a datastore of it: no message is dealt with any more."
         self.superseded: list[_Entry] = []
 
 
@@ -97,6 +97,7 @@ class Server:
         self._lock = lock()
         self._by_token: dict[str, _Entry] = {}
         self._by_key: dict[Key, _Entry] = {}
+        self._closed = False
 
     def __len__(self) -> int:
         """Sessions that are kept, ended ones too."""
@@ -193,8 +194,9 @@ class Server:
         return bool(old)
 
     def close(self) -> None:
-        """Give up all sessions."""
+        """Give up all sessions, and begin no other: a message that is still on its way to a thread opens nothing any more."""
         with self._lock:
+            self._closed = True
             entries = list(self._by_token.values())
             for entry in entries:
                 self._forget(entry)
@@ -212,7 +214,7 @@ class Server:
             entry.session.close()
             with self._lock:
                 self._forget(entry)
-            return Refusal(404, "this session had to give way to another; begin a new one at the server's own address")
+            return Refusal(404, "this session is over; begin a new one at the server's own address")
         stranger = entry.session.account is None
         with self._lock:
             entry.at_work, entry.told = (digest, decoded), None
@@ -248,6 +250,8 @@ class Server:
     ) -> _Entry | Refusal:
         """The session of a message, marked as at work."""
         with self._lock:
+            if self._closed:
+                return Refusal(503, "the server is closed")
             if token:
                 known = self._by_token.get(token)
                 if known is None or known.key[:2] != key[:2]:
@@ -323,6 +327,8 @@ class Server:
             entry.superseded += old
 
     def _forget(self, entry: _Entry) -> None:
+        # A message of it that waits for its turn must not open again what will be closed.
+        entry.leaving = True
         self._by_token.pop(entry.token, None)
         if self._by_key.get(entry.key) is entry:
             del self._by_key[entry.key]
