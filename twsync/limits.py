@@ -56,6 +56,10 @@ MAX_BUNDLE_BYTES_UNDER_WAY = 8 * MIB
 MAX_REQUESTS_UNDER_WAY = 4096
 #: Large transfers under way per direction.
 MAX_LARGE_UNDER_WAY = 2
+#: Files at least this large are announced before they are hashed: hashing one takes as long as asking for it over a wire of some length.
+AHEAD_FILE = 8 * MIB
+#: Such files that one side may announce in a session: the other keeps their keys.
+MAX_AHEAD = 1024
 #: Received bytes waiting for the disk before the connection is paused.
 MAX_RECEIVE_QUEUE = 8 * MIB
 
@@ -149,6 +153,11 @@ READ_CHUNK = MIB
 #: Files at least this large are read by one thread and hashed by another, and how much at once: a hand-over costs 50 µs or so.
 PARALLEL_HASH = 16 * MIB
 HASH_AHEAD = 2 * MIB
+#: While a file that is being hashed is sent as well, one thread reads it for both, if in so many seconds it comes so many bytes further.
+#: Else the wire is what it waits for, and the scan goes on by itself, this many bytes at a time.
+READ_FOR_BOTH_SECONDS = 0.05
+READ_FOR_BOTH_BYTES = 2 * MIB
+HASH_ALONE = 16 * MIB
 #: Up to so many files a batch are flushed one by one; for more, the whole file system is flushed once.
 MAX_SINGLE_FLUSHES = 8
 #: Directories that are held open at once while many small files are read or placed.

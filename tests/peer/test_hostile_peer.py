@@ -8,9 +8,10 @@ from blake3 import blake3
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
+from twsync import limits
 from twsync.delta.format import SIGNATURE_HEADER
 from twsync.limits import MIB
-from twsync.peer import commit
+from twsync.peer import announcing, commit, prefetch
 from twsync.peer.dialogue import Dialogue
 from twsync.peerwire import messages as m
 from twsync.peerwire import rows
@@ -407,3 +408,143 @@ def test_few_bytes_wait_for_a_busy_session(world):
 
     Deferred.fromCoroutine(listen())
     assert released
+
+
+# --- ahead of the plan -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def low(monkeypatch):
+    """Files are large from 100,000 bytes on."""
+    for module in (limits, announcing, prefetch):
+        monkeypatch.setattr(module, "AHEAD_FILE", 100_000)
+
+
+def staged(host):
+    return [path.name for path in (host.folder / ".twsync" / "staging").iterdir()]
+
+
+@pytest.mark.parametrize("key", [b"never", b"large", b"small", b"link", b"large.own"])
+def test_only_announced_files_can_be_fetched_and_once(world, puppet, low, tmp_path, key):
+    """`large` was announced: it is given once, and not after it became a link."""
+    victim = world.host("victim", patterns=("*.own",))
+    for name in ("large", "large.own"):
+        victim.write(name, bytes(200_000))
+    victim.write("small", bytes(1000))
+    (victim.folder / "link").symlink_to("large")
+    peer = puppet(victim)
+    assert peer.hear(m.Ahead).key == b"large"
+    if key == b"large":
+        peer.say(m.Fetch(1, b"large", "whole"))
+        assert peer.hear(m.FileEnd).status == "ok"
+    peer.say(m.Fetch(2, key, "whole"))
+    assert code(peer.end()) == "protocol-error"
+
+
+def test_what_became_a_link_is_not_fetched_through_it(world, puppet, low, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(200_000))
+    victim = world.host("victim")
+    path = victim.write("large", bytes(200_000))
+    peer = puppet(victim)
+    peer.hear(m.Ahead)
+    path.unlink()
+    path.symlink_to(secret)
+    peer.say(m.Fetch(1, b"large", "whole"))
+    assert peer.hear(m.File).status == "changed"
+    peer.channel.cut()
+    peer.end()
+
+
+def test_no_fetch_after_the_plan(world, puppet, low):
+    victim = world.host("victim")
+    victim.write("large", bytes(200_000))
+    peer = puppet(victim)
+    peer.items()
+    peer.counterparts()
+    plan = peer.hear(m.Plan)
+    peer.say(m.Plan(plan.digest, 0), m.Fetch(1, b"large", "whole"))
+    assert code(peer.end()) == "protocol-error"
+
+
+def test_announcements_are_bounded(world, puppet, low, monkeypatch):
+    monkeypatch.setattr(prefetch, "MAX_AHEAD", 20)
+    victim = world.host("victim")
+    peer = puppet(victim)
+    peer.say(*(m.Ahead(b"%d" % number, 100_000 + number, b"") for number in range(21)))
+    assert code(peer.end()) == "protocol-error"
+    assert len([message for message in peer.heard if isinstance(message, m.Fetch)]) <= 2
+    assert staged(victim) == []
+
+
+def test_what_was_announced_in_vain_or_too_large_for_the_disk_leaves_nothing(world, puppet, low):
+    victim = world.host("victim")
+    peer = puppet(victim)
+    peer.say(m.Ahead(b"huge", 2**62, b""), m.Ahead(b"large", 200_000, b""))
+    fetch = peer.hear(m.Fetch)
+    assert fetch.key == b"large"
+    peer.say(m.File(fetch.transfer, "ok", 200_000))
+    peer.channel.send_frame(Frame(FrameType.DATA, bytes(100_000), fetch.transfer))
+    peer.items()
+    peer.counterparts()
+    plan = peer.hear(m.Plan)
+    peer.say(m.Plan(plan.digest, 0))
+    # It is not in the plan: stopped, but its end is waited for.
+    assert peer.hear(m.Stop).transfer == fetch.transfer
+    assert not any(isinstance(message, m.RoundEnd) for message in peer.heard)
+    peer.channel.send_frame(Frame(FrameType.DATA, bytes(100_000), fetch.transfer))
+    peer.say(m.FileEnd(fetch.transfer, "ok"), m.RoundEnd(0, False))
+    peer.hear(m.RoundEnd)
+    assert peer.finish().error is None
+    assert victim.tree() == {}
+    assert staged(victim) == []
+
+
+@pytest.mark.parametrize("lie", ["size", "longer"])
+def test_a_fetched_file_is_no_larger_than_announced(world, puppet, low, lie):
+    victim = world.host("victim")
+    peer = puppet(victim)
+    peer.say(m.Ahead(b"large", 200_000, b""))
+    fetch = peer.hear(m.Fetch)
+    peer.say(m.File(fetch.transfer, "ok", 200_001 if lie == "size" else 200_000))
+    if lie == "longer":
+        peer.channel.send_frame(Frame(FrameType.DATA, bytes(200_001), fetch.transfer))
+    assert code(peer.end()) == "protocol-error"
+    assert victim.tree() == {}
+
+
+def test_content_that_is_not_the_row_s_is_asked_for_again(world, puppet, low):
+    """Whatever was sent ahead of the plan, only what proves to be the row's content is placed."""
+    true, false = b"t" * 200_000, b"f" * 200_000
+    victim = world.host("victim")
+    peer = puppet(victim)
+    peer.say(m.Ahead(b"large", 200_000, b""))
+    fetch = peer.hear(m.Fetch)
+    peer.say(m.File(fetch.transfer, "ok", 200_000))
+    peer.channel.send_frame(Frame(FrameType.DATA, false, fetch.transfer))
+    peer.say(m.FileEnd(fetch.transfer, "ok"))
+    peer.items(file(b"large", true))
+    peer.counterparts()
+    plan = peer.hear(m.Plan)
+    peer.say(m.Plan(plan.digest, 0))
+    ((transfer, key, content, mode, offset),) = peer.hear(m.Want).files
+    assert (key, content, mode, offset) == (b"large", blake3(true).digest(), "whole", 0)
+    peer.say(m.File(transfer, "ok", 200_000))
+    peer.channel.send_frame(Frame(FrameType.DATA, true, transfer))
+    peer.say(m.FileEnd(transfer, "ok"), m.RoundEnd(0, False))
+    peer.hear(m.RoundEnd)
+    assert peer.finish().error is None
+    assert victim.tree() == {"large": true}
+    assert staged(victim) == []
+
+
+def test_stop_is_for_what_was_fetched(world, puppet, low):
+    victim = world.host("victim")
+    victim.write("large", bytes(70_000))
+    peer = puppet(victim)
+    row = peer.hear(m.Items).items[0]
+    peer.items()
+    peer.counterparts()
+    plan = peer.hear(m.Plan)
+    peer.say(m.Plan(plan.digest, 0), m.Stop(7), m.Want(files=((1, b"large", row.content, "delta", 0),)), m.Stop(1))
+    assert code(peer.end()) == "protocol-error"

@@ -162,9 +162,9 @@ def test_a_file_that_never_stops_changing_is_skipped_and_not_deleted(host, singl
     tries = []
     genuine = hashing.hash_descriptor
 
-    def slow(fd: int, size: int, cancelled) -> tuple[bytes, int]:
+    def slow(fd: int, size: int, *others) -> tuple[bytes, int]:
         tries.append(size)
-        result = genuine(fd, size, cancelled)
+        result = genuine(fd, size, *others)
         with path.open("ab") as file:
             file.write(b"more")
         return result
@@ -181,8 +181,8 @@ def test_a_file_that_changes_once_while_it_is_read_is_read_again(host, singly, m
     genuine = hashing.hash_descriptor
     edits = [b"whole"]
 
-    def once(fd: int, size: int, cancelled) -> tuple[bytes, int]:
-        result = genuine(fd, size, cancelled)
+    def once(fd: int, size: int, *others) -> tuple[bytes, int]:
+        result = genuine(fd, size, *others)
         if edits:
             path.write_bytes(edits.pop())
         return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
@@ -56,10 +56,18 @@ class Comparison:
     """Exchanges rows, round after round.
 
     :param partner: the other side's replica.
+    :param announced: takes what the other side says of large files before it knows their content.
     """
 
     def __init__(
-        self, dialogue: Dialogue, tasks: Tasks, workshop: Workshop, journal: CollectionJournal, ignore: Ignore, partner: int
+        self,
+        dialogue: Dialogue,
+        tasks: Tasks,
+        workshop: Workshop,
+        journal: CollectionJournal,
+        ignore: Ignore,
+        partner: int,
+        announced: Callable[[messages.Ahead], Awaitable[None]],
     ) -> None:
         self._dialogue = dialogue
         self._tasks = tasks
@@ -68,6 +76,7 @@ class Comparison:
         self._ignore = ignore
         self._partner = partner
         self._received = 0
+        self._announced = announced
         #: All rows sent in this session, by key: what the other side may ask for.
         self.offered: dict[bytes, Item] = {}
         # What was shown before the first round.
@@ -120,8 +129,11 @@ class Comparison:
         return compared
 
     async def _hear_rows(self, inventory: Inventory) -> None:
-        while not isinstance(heard := await self._dialogue.hear(messages.Items, messages.ItemsEnd), messages.ItemsEnd):
-            inventory.add(heard.items)
+        while not isinstance(heard := await self._dialogue.hear(messages.Items, messages.ItemsEnd, messages.Ahead), messages.ItemsEnd):
+            if isinstance(heard, messages.Ahead):
+                await self._announced(heard)
+            else:
+                inventory.add(heard.items)
         if heard.count != len(inventory.rows):
             raise ProtocolError("another number of rows than announced")
         if heard.seq < self.peer_seq:

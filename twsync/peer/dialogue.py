@@ -90,11 +90,12 @@ class Dialogue:
         self._closing = False
         self._holds: set[str] = set()
         self._over: list[Callable[[TwsyncError], None]] = []
-        #: Whether compressed data may come.
+        #: Whether compressed data may come, and large files may be announced.
         self.zstd = False
+        self.ahead = False
         #: Why the dialogue is over; None while it is not.
         self.error: TwsyncError | None = None
-        #: Who answers the other side's wants, and who takes its answers; set before the first plan is sent.
+        #: Who answers the other side's wants, and who takes its answers; set before anything is asked for.
         self.supplier: Transfers | None = None
         self.getter: Transfers | None = None
 
@@ -178,7 +179,7 @@ class Dialogue:
             self.fail(SessionError(sentence(message.message) or "The other device ended the session.", message.code))
             return
         self._order.peer.says(_word(message))
-        if isinstance(message, messages.Want):
+        if isinstance(message, messages.Want | messages.Fetch | messages.Stop):
             _ready(self.supplier).message_received(message)
         elif isinstance(message, messages.Bundle | messages.File | messages.FileEnd):
             _ready(self.getter).message_received(message)

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from twsync.errors import ProtocolError, SessionError, TwsyncError
 from twsync.limits import MAX_ROUNDS
+from twsync.peer.announcing import Announcing
 from twsync.peer.commit import Commit
 from twsync.peer.comparing import Compared, Comparison
 from twsync.peer.dialogue import Channel, Dialogue
@@ -104,6 +105,7 @@ class _Session:
         # What the first scan has found so far, and who shows it to the other side.
         self._found: list[Item] = []
         self._showing: Comparison | None = None
+        self._announcing = Announcing(self._work, self._rows)
         self._commit = Commit(self._dialogue, self._work, self._rows, terms, self._tally)
         self._opened: Opened | None = None
         self._blocked: dict[bytes, str] = {}
@@ -158,10 +160,22 @@ class _Session:
         proposal = self._tools.random(messages.ANCHOR_BYTES)
         opened = self._opened = await exchange_open(self._dialogue, terms, self._rows, self._work, proposal)
         # From here on the other side may ask for what it is shown.
-        comparison = Comparison(self._dialogue, self._tasks, self._work, self._rows, self._collection.ignore, opened.partner)
-        movement = self._movement = Movement(
-            self._dialogue, self._tasks, self._collection, self._store, self._tools, comparison.offered, self._dialogue.zstd, self._tally
+        comparison = Comparison(
+            self._dialogue, self._tasks, self._work, self._rows, self._collection.ignore, opened.partner, self._announced
         )
+        movement = self._movement = Movement(
+            self._dialogue,
+            self._tasks,
+            self._collection,
+            self._store,
+            self._tools,
+            comparison.offered,
+            self._announcing,
+            marks.sender(terms.sync_type) is not terms.side,
+            self._tally,
+        )
+        if self._dialogue.ahead:
+            self._announcing.begin(self._dialogue)
         scope = opened.first_scope(terms)
         if scope.send:
             self._showing = comparison
@@ -191,7 +205,13 @@ class _Session:
             only=only,
             cancelled=lambda: self._dialogue.error is not None,
             early=self._show if only is None else None,
+            large=self._announcing.large if only is None and marks.sender(self._terms.sync_type) is not self._terms.side.other else None,
         )
+
+    async def _announced(self, message: messages.Ahead) -> None:
+        if not self._dialogue.ahead or self._movement is None:
+            raise ProtocolError("an announced file that was not agreed on")
+        await self._movement.prefetch.announced(message)
 
     def _show(self, changes: list[Row]) -> None:
         """Changes while the scan goes on, which the other side may look at meanwhile. In a thread of the scan."""
@@ -228,8 +248,9 @@ class _Session:
             # What neither side can name any more will not come again by itself.
             if key not in compared.mine and key not in compared.theirs:
                 self._tally.skip(key, CHANGING)
-        plan, digest, needs = await self._work.read(self._decide, compared, opened)
+        plan, digest, needs = await self._work.read(self._decide, compared, opened, movement.bytes_ahead)
         self._dialogue.check()
+        movement.prefetch.close()
         self._dialogue.say(messages.Plan(digest, needs.deletes))
         heard: messages.Plan = await self._dialogue.hear(messages.Plan)
         if heard.digest != digest:
@@ -237,6 +258,7 @@ class _Session:
                 "The two devices came to different decisions, so nothing was changed; bring both to the same version of twsync.",
                 "plan-mismatch",
             )
+        self._announcing.over()
         self._tally.planned(plan, IGNORED)
         self._tally.again.update(needs.stale)
         self._commit.planned(plan)
@@ -245,8 +267,11 @@ class _Session:
         await self._commit.remember(self._tally.settle(plan, needs), self._tools.now_ns())
         return await self._end_round(number, plan, movement)
 
-    def _decide(self, compared: Compared, opened: Opened) -> tuple[Plan, bytes, Needs]:
-        """The plan, its digest and what it means here, unless a guard is against it. In a reader's thread."""
+    def _decide(self, compared: Compared, opened: Opened, here: int) -> tuple[Plan, bytes, Needs]:
+        """The plan, its digest and what it means here, unless a guard is against it. In a reader's thread.
+
+        :param here: bytes that came ahead of the plan: it has a use for them, or they are deleted.
+        """
         terms, rows = self._terms, self._rows
         plan = compared.plan(terms.side, rows.replica, opened.partner, opened.sync_type, opened.policy)
         needs = work_out(
@@ -260,7 +285,7 @@ class _Session:
         if guard is not None:
             raise guard
         assert self._store is not None
-        self._store.staging.check_room(needs.total)
+        self._store.staging.check_room(needs.total - here)
         return plan, plan.digest(), needs
 
     async def _end_round(self, number: int, plan: Plan, movement: Movement) -> bool:

@@ -63,7 +63,11 @@ def open_large(need: Need, gate: Gate, staging: Staging) -> Opening:
     :raises StoreError: the disk cannot take it.
     """
     kept: list[Part] = []
+    if need.content and not staging.find_partial(need.content):
+        staging.claim_unknown(need.key, need.size, need.content)
     basis = _older(need, gate, staging, kept) if not need.whole and need.size <= LARGEST_FILE else None
+    if not need.content:
+        return Opening(staging.create_unknown(need.key, need.size), basis, kept=kept)
     if basis is not None or need.whole:
         return Opening(staging.create(need.content), basis, kept=kept)
     partial = staging.resume(need.content)
@@ -89,7 +93,7 @@ def _older(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Basis 
         return None
     kept.append(source)
     parts: list[tuple[Part, int]] = [(source, source.size)]
-    received = staging.open_basis(need.content)
+    received = staging.open_basis(need.content) if need.content else None
     if received is not None:
         before = Received(received)
         kept.append(before)

@@ -17,11 +17,12 @@ from twsync.peerwire.frames import FrameType, Payload
 from twsync.reconcile.model import Item, Kind
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
-from twsync.store.source import Source, open_source
+from twsync.store.reading import Reading
+from twsync.store.source import CHANGED, UNREADABLE, Source, open_ahead, open_source
 from twsync.transport.buffers import Buffers
 
 #: Statuses of an answer that are no content.
-NO_CONTENT = frozenset({"changed", "unreadable"})
+NO_CONTENT = frozenset({CHANGED, UNREADABLE})
 #: Bytes of a delta's chunk from which on it is a piece of a long literal.
 LONG_LITERAL = MAX_LITERAL // 2
 
@@ -36,7 +37,11 @@ class WantedFile:
     transfer: int
     item: Item
     mode: str
-    offset: int
+    offset: int = 0
+    reading: Reading | None = None
+    "Of the scan, if it is fetched ahead of the plan; then its content is not known."
+    stopped: bool = False
+    "Whether it is not wanted any more."
     signature: bytearray = field(default_factory=bytearray)
     started: bool = False
 
@@ -46,12 +51,8 @@ def read_large(wanted: WantedFile, gate: Gate, journal: CollectionJournal, pace:
 
     :raises ProtocolError: the signature cannot be read.
     """
-    row = journal.get(wanted.item.key)
-    if row is None or row.item.kind is not Kind.FILE or row.item.content != wanted.item.content:
-        yield "changed"
-        return
     try:
-        source = open_source(gate, row)
+        source = _open(wanted, gate, journal)
     except StoreError as error:
         yield _status(error)
         return
@@ -60,9 +61,22 @@ def read_large(wanted: WantedFile, gate: Gate, journal: CollectionJournal, pace:
         try:
             for payload in _payloads(wanted, source, buffers):
                 yield pace.pack(payload)
-            yield "ok" if source.unchanged() else "changed"
+                if wanted.stopped:
+                    yield CHANGED
+                    return
+            yield "ok" if source.unchanged() else CHANGED
         except StoreError as error:
             yield _status(error)
+
+
+def _open(wanted: WantedFile, gate: Gate, journal: CollectionJournal) -> Source:
+    item = wanted.item
+    if wanted.reading is not None:
+        return open_ahead(gate, item.key, item.size, wanted.reading)
+    row = journal.get(item.key)
+    if row is None or row.item.kind is not Kind.FILE or row.item.content != item.content:
+        raise StoreError("The journal has another content.", CHANGED)
+    return open_source(gate, row)
 
 
 def _status(error: StoreError) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from twisted.internet.defer import Deferred
 
 from twsync.errors import ProtocolError, TwsyncError
 from twsync.limits import FRAME_COST, MAX_LARGE_UNDER_WAY
@@ -30,6 +32,19 @@ class _Large:
     feed: Chunks
     begun: bool = False
     ended: bool = False
+    signing: bool = False
+    "Whether its signature is on the way."
+
+
+@dataclass(slots=True)
+class Fetch:
+    """A file that is fetched ahead of the plan, of whatever content it is."""
+
+    need: Need
+    over: Deferred[None] = field(init=False)
+    "Fires when it is not under way any more."
+    stopped: bool = False
+    transfer: int = 0
 
 
 @dataclass(slots=True)
@@ -41,6 +56,8 @@ class Answer:
     "`ok`, or why the other side does not send it."
     staged: list[Staged] | None
     "One for each change of the need; None if what came is not that content."
+    fetch: Fetch | None = None
+    "It came ahead of the plan."
     literal_bytes: int = 0
     matched_bytes: int = 0
 
@@ -76,6 +93,7 @@ class LargeFiles:
         self._done = done
         self._under_way: dict[int, _Large] = {}
         self._slots = MAX_LARGE_UNDER_WAY
+        self._planned = False
 
     @property
     def room(self) -> bool:
@@ -91,6 +109,35 @@ class LargeFiles:
         """Ask for a file, if there is `room`."""
         self._slots -= 1
         self._tasks.start(self._get(need))
+
+    # --- ahead of the plan -------------------------------------------------------------------------------------------------------------
+
+    def fetch(self, need: Need) -> Fetch:
+        """Ask for an announced file, if there is `room`; the need has no content id."""
+        self._slots -= 1
+        fetch = Fetch(need)
+        fetch.over = self._tasks.start(self._get(need, fetch))
+        return fetch
+
+    def claim(self, fetch: Fetch, content: bytes) -> None:
+        """The plan has this content for it; so it is worth to be kept if the session breaks off."""
+        large = self._under_way.get(fetch.transfer)
+        if large is not None:
+            self._tasks.start(self._claim(large.partial, content))
+
+    def stop(self, fetch: Fetch) -> None:
+        """The plan has no use for it."""
+        fetch.stopped = True
+        large = self._under_way.get(fetch.transfer)
+        if large is not None and not large.ended and not large.signing:
+            self._dialogue.say(messages.Stop(fetch.transfer))
+
+    def planned(self) -> None:
+        """The own plan is about to be said: nothing can be fetched any more that has not been."""
+        self._planned = True
+
+    async def _claim(self, partial: Partial, content: bytes) -> None:
+        await self._workshop.write(partial.claim, content)
 
     # --- from the other side -----------------------------------------------------------------------------------------------------------
 
@@ -134,13 +181,13 @@ class LargeFiles:
 
     # --- one file ----------------------------------------------------------------------------------------------------------------------
 
-    async def _get(self, need: Need) -> None:
+    async def _get(self, need: Need, fetch: Fetch | None = None) -> None:
         opening = await self._workshop.stream(open_large, need, self._gate, self._staging)
-        answer = Answer(need, "ok", None)
+        answer = Answer(need, "ok", None, fetch)
         try:
             staged = opening.staged
             if staged is None:
-                staged = await self._transfer(need, opening, answer)
+                staged = await self._transfer(opening, answer)
             else:
                 answer.matched_bytes = need.size
             if staged is not None:
@@ -153,30 +200,42 @@ class LargeFiles:
         self._dialogue.check()
         self._done(answer)
 
-    async def _transfer(self, need: Need, opening: Opening, answer: Answer) -> Staged | None:
+    async def _transfer(self, opening: Opening, answer: Answer) -> Staged | None:
+        need, fetch = answer.need, answer.fetch
         transfer = self._number()
         mode = "whole" if opening.basis is None else "delta"
         feed: Chunks = Feed(self._backlog.taken)
-        self._under_way[transfer] = _Large(need, opening.partial, feed)
+        large = self._under_way[transfer] = _Large(need, opening.partial, feed)
         try:
-            self._dialogue.say(messages.Want(files=((transfer, need.key, need.content, mode, opening.offset),)))
+            if fetch is None:
+                self._dialogue.say(messages.Want(files=((transfer, need.key, need.content, mode, opening.offset),)))
+            else:
+                if fetch.stopped or self._planned:
+                    raise NotComingError("", "stopped")
+                fetch.transfer = transfer
+                self._dialogue.say(messages.Fetch(transfer, need.key, mode))
             if opening.basis is not None:
-                await self._send_signature(transfer, opening.basis)
+                await self._send_signature(transfer, large, opening.basis, fetch)
             staged, answer.literal_bytes, answer.matched_bytes = await self._workshop.stream(take_in, need, opening, feed)
             return staged
         finally:
             del self._under_way[transfer]
 
-    async def _send_signature(self, transfer: int, basis: Basis) -> None:
+    async def _send_signature(self, transfer: int, large: _Large, basis: Basis, fetch: Fetch | None) -> None:
+        large.signing = True
         draw: Draw[bytes] = Draw(self._workshop, signature(basis, self._seed()))
         try:
-            while (chunk := await draw.next()) is not None:
+            while (chunk := await draw.next()) is not None and not (fetch and fetch.stopped):
                 self._dialogue.say_bulk(FrameType.SIGNATURE, transfer, chunk)
                 await self._dialogue.drained()
         finally:
             draw.stop()
             await draw.finished
-        self._dialogue.say_bulk(FrameType.SIGNATURE, transfer, b"")
+        large.signing = False
+        if fetch and fetch.stopped:
+            self._dialogue.say(messages.Stop(transfer))
+        else:
+            self._dialogue.say_bulk(FrameType.SIGNATURE, transfer, b"")
 
 
 def _end(large: _Large, status: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from twsync.peer.announcing import Announcing
 from twsync.peer.dialogue import Dialogue
 from twsync.peer.needs import Need, Needs, last_of_all
 from twsync.peer.outcome import Tally
 from twsync.peer.pace import Pace
 from twsync.peer.placing import Placer
+from twsync.peer.prefetch import Prefetch
 from twsync.peer.receive import Getter
 from twsync.peer.supply import Supplier
 from twsync.peer.tasks import Tasks
@@ -59,7 +61,8 @@ class Movement:
     """The two ends of the transfers and the placer of one session.
 
     :param offered: rows sent in this session.
-    :param zstd: whether the other side takes compressed data.
+    :param announcing: knows what the other side may fetch ahead of the plan.
+    :param ahead: whether this side may.
     """
 
     def __init__(
@@ -70,7 +73,8 @@ class Movement:
         store: Store,
         tools: Tools,
         offered: Mapping[bytes, Item],
-        zstd: bool,
+        announcing: Announcing,
+        ahead: bool,
         tally: Tally,
     ) -> None:
         gate, rows, work = collection.gate, collection.rows, tools.workshop
@@ -79,7 +83,7 @@ class Movement:
         self._last: list[Change] = []
         self._wanted_bytes = 0
         self._wanted_files = 0
-        self.supplier = Supplier(dialogue, tasks, work, gate, rows, offered, Pace(tools.clock.seconds, zstd))
+        self.supplier = Supplier(dialogue, tasks, work, gate, rows, offered, announcing, Pace(tools.clock.seconds, dialogue.zstd))
         self._placer = Placer(dialogue, tasks, work, tools.clock, store.applier, tally.happened)
         self._getter = Getter(
             dialogue,
@@ -87,11 +91,23 @@ class Movement:
             work,
             gate,
             rows,
+            collection.ignore,
             store.staging,
+            ahead=ahead,
             seed=lambda: int.from_bytes(tools.random(8), "big"),
             got=self._got,
             missed=tally.missed,
         )
+
+    @property
+    def prefetch(self) -> Prefetch:
+        """What comes ahead of the plan."""
+        return self._getter.prefetch
+
+    @property
+    def bytes_ahead(self) -> int:
+        """Bytes in staging that came ahead of the plan."""
+        return self._getter.bytes_ahead
 
     async def round(self, needs: Needs) -> None:
         """Do all that one round's plan needs here; returns when it is on the disk and in the journal."""

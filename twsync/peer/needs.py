@@ -21,6 +21,7 @@ class Need(msgspec.Struct, eq=False):
     """A content that this side lacks, and the changes that wait for it."""
 
     content: bytes
+    "Its content id; empty if it is fetched ahead of the plan."
     size: int
     changes: list[Change]
     "The first one's key is asked by; all get the same content."

@@ -59,6 +59,7 @@ async def greet(dialogue: Dialogue, terms: Terms, collection: str) -> None:
     if not client:
         dialogue.say(hello)
     dialogue.zstd = "zstd" in heard.features
+    dialogue.ahead = "ahead" in heard.features
 
 
 async def exchange_open(dialogue: Dialogue, terms: Terms, rows: CollectionJournal, work: Workshop, proposal: bytes) -> Opened:

@@ -28,12 +28,14 @@ from twsync.peer.backlog import Backlog
 from twsync.peer.dialogue import Dialogue
 from twsync.peer.largereceive import Answer, LargeFiles
 from twsync.peer.needs import Need
-from twsync.peer.smallfiles import find_here, stage_bundle
+from twsync.peer.prefetch import Prefetch
+from twsync.peer.smallfiles import find_here, for_all, stage_bundle
 from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
 from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.store.changes import Change
+from twsync.store.ignore import Ignore
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
 from twsync.store.staging import Staged, Staging
@@ -65,6 +67,7 @@ class Received:
 class Getter:
     """Gets content.
 
+    :param ahead: whether content may come ahead of the plan.
     :param got: called with changes whose content is staged now.
     :param missed: called with a change whose content does not come, and the reason.
     """
@@ -76,8 +79,10 @@ class Getter:
         workshop: Workshop,
         gate: Gate,
         journal: CollectionJournal,
+        ignore: Ignore,
         staging: Staging,
         *,
+        ahead: bool,
         seed: Callable[[], int],
         got: Callable[[list[Change]], None],
         missed: Callable[[Change, str], None],
@@ -98,6 +103,8 @@ class Getter:
         self._large = LargeFiles(
             dialogue, tasks, workshop, gate, staging, self._backlog, seed=seed, number=self._number, done=self._large_done
         )
+        #: What is fetched ahead of the plan.
+        self.prefetch = Prefetch(workshop, gate, journal, ignore, staging, self._large, self._claimed, wanted=ahead)
         self._bundle_bytes = 0
         self._requests = 0
         self._numbers = 0
@@ -111,7 +118,12 @@ class Getter:
     @property
     def progress_bytes(self) -> int:
         """Bytes of content that are here, those of files under way included."""
-        return self.received.bytes + self._large.progress_bytes
+        return self.received.bytes + self.bytes_ahead
+
+    @property
+    def bytes_ahead(self) -> int:
+        """Those that no change has got yet."""
+        return self.prefetch.staged_bytes + self._large.progress_bytes
 
     # --- the order of things -----------------------------------------------------------------------------------------------------------
 
@@ -120,14 +132,22 @@ class Getter:
 
         :param search: whether to look on this host first.
         """
-        if not needs:
-            return
-        self._unresolved = len(needs)
+        here, rest = self.prefetch.settle(needs)
+        if needs:
+            await self._fetch(len(needs), here, rest, search)
+        await self.prefetch.ended()
+        self._dialogue.check()
+
+    async def _fetch(self, count: int, here: list[tuple[Need, Staged]], needs: list[Need], search: bool) -> None:
+        """Get `count` needs: those that are here already, those that are under way, and these."""
+        self._unresolved = count
         done: Deferred[None] = Deferred()
         self._resolved = done
         try:
+            if here:
+                self._resolve(await self._workshop.write(lambda: [(need, for_all(need, one, self._staging)) for need, one in here]))
             # Where nothing is searched, nothing is read before an earlier session's file is found by its name.
-            step = LOCAL_LOOKUPS if search else len(needs)
+            step = LOCAL_LOOKUPS if search else max(1, len(needs))
             for start in range(0, len(needs), step):
                 some = needs[start : start + step]
                 found = await self._workshop.write(find_here, some, self._gate, self._journal, self._staging, search)
@@ -299,12 +319,24 @@ class Getter:
         self._resolve(done)
         self._ask()
 
+    def _claimed(self, need: Need, staged: Staged | None) -> None:
+        """A need was fetched ahead of the plan; None if it came to nothing, or to something else."""
+        if staged is None:
+            self._again(need)
+        else:
+            self._tasks.start(self._keep_claimed(need, staged))
+
+    async def _keep_claimed(self, need: Need, staged: Staged) -> None:
+        self._resolve([(need, await self._workshop.write(for_all, need, staged, self._staging))])
+
     # --- large files -------------------------------------------------------------------------------------------------------------------
 
     def _large_done(self, answer: Answer) -> None:
         self.received.literal_bytes += answer.literal_bytes
         self.received.matched_bytes += answer.matched_bytes
-        if answer.status != "ok":
+        if answer.fetch is not None:
+            self.prefetch.came(answer.fetch, answer.staged)
+        elif answer.status != "ok":
             self._not_come(answer.need, answer.status)
         elif answer.staged is None:
             self._wrong(answer.need)

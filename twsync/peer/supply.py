@@ -23,6 +23,7 @@ from twsync.limits import (
     MAX_SIGNATURE,
     SMALL_FILE,
 )
+from twsync.peer.announcing import Announcing
 from twsync.peer.dialogue import Dialogue
 from twsync.peer.largeread import Chunk, WantedFile, check_signature, read_large
 from twsync.peer.pace import Pace
@@ -33,7 +34,7 @@ from twsync.peerwire.frames import Frame, FrameType, Payload
 from twsync.reconcile.model import Item, Kind
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
-from twsync.store.source import read_contents
+from twsync.store.source import CHANGED, read_contents
 from twsync.transport.buffers import Buffers
 
 
@@ -48,6 +49,7 @@ class Supplier:
     """Answers wants.
 
     :param offered: rows sent in this session, by key; grows while the session goes on.
+    :param announcing: knows what may be fetched ahead of the plan.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Supplier:
         gate: Gate,
         journal: CollectionJournal,
         offered: Mapping[bytes, Item],
+        announcing: Announcing,
         pace: Pace,
     ) -> None:
         self._dialogue = dialogue
@@ -65,6 +68,7 @@ class Supplier:
         self._gate = gate
         self._journal = journal
         self._offered = offered
+        self._announcing = announcing
         self._pace = pace
         self._bundles: deque[_Bundle] = deque()
         self._answering = False
@@ -99,7 +103,14 @@ class Supplier:
     # --- from the other side -----------------------------------------------------------------------------------------------------------
 
     def message_received(self, message: messages.AnyMessage) -> None:
-        """A want."""
+        """A want, or something ahead of the plan."""
+        if isinstance(message, messages.Fetch):
+            item, reading = self._announcing.take(message.key)
+            self._want_large(WantedFile(message.transfer, item, message.mode, reading=reading))
+            return
+        if isinstance(message, messages.Stop):
+            self._stop(message.transfer)
+            return
         assert isinstance(message, messages.Want)
         for transfer, entries in message.bundles:
             self._begin(transfer)
@@ -115,18 +126,33 @@ class Supplier:
                 raise ProtocolError("too much asked for at once")
             self._bundles.append(_Bundle(transfer, items, size))
         for transfer, key, content, mode, offset in message.files:
-            self._begin(transfer)
             item = self._offer(key, content)
             if offset > item.size:
                 raise ProtocolError("a file from behind its end")
-            if len(self._large) >= MAX_LARGE_UNDER_WAY:
-                raise ProtocolError("too many large files asked for at once")
-            large = self._large[transfer] = WantedFile(transfer, item, mode, offset)
-            if mode == "whole":
-                self._start(large)
+            self._want_large(WantedFile(transfer, item, mode, offset))
         if self._bundles and not self._answering:
             self._answering = True
             self._tasks.start(self._answer_bundles())
+
+    def _want_large(self, wanted: WantedFile) -> None:
+        self._begin(wanted.transfer)
+        if len(self._large) >= MAX_LARGE_UNDER_WAY:
+            raise ProtocolError("too many large files asked for at once")
+        self._large[wanted.transfer] = wanted
+        if wanted.mode == "whole":
+            self._start(wanted)
+
+    def _stop(self, transfer: int) -> None:
+        wanted = self._large.get(transfer)
+        if wanted is None:
+            return  # its end is on the way
+        if wanted.reading is None:
+            raise ProtocolError("a stop of what was not fetched ahead")
+        wanted.stopped = True
+        if not wanted.started:
+            wanted.started = True
+            self._answered(wanted, CHANGED)
+            self._dialogue.say(messages.File(transfer, CHANGED, 0))
 
     def bulk_received(self, frame: Frame) -> None:
         """A piece of a signature; an empty one ends it."""
@@ -228,7 +254,7 @@ class Supplier:
             self._draws.discard(draw)
 
     def _answered(self, large: WantedFile, status: str) -> None:
-        if status == "changed":
+        if status == CHANGED and large.reading is None:
             self._changed.add(large.item.key)
         del self._large[large.transfer]
         self._under_way.discard(large.transfer)

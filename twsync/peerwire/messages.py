@@ -32,7 +32,7 @@ ANCHOR_BYTES = 16
 #: Bytes of a connection's token.
 TOKEN_BYTES = 32
 #: Optional abilities this package has; one is used if both sides name it.
-FEATURES = ("zstd",)
+FEATURES = ("zstd", "ahead")
 
 _Transfer = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
 _Size = Annotated[int, msgspec.Meta(ge=0, le=MAX_FILE_SIZE)]
@@ -43,6 +43,7 @@ _Token = Annotated[bytes, msgspec.Meta(min_length=TOKEN_BYTES, max_length=TOKEN_
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 _Code = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,39}\Z")]
 _Sentence = Annotated[str, msgspec.Meta(max_length=500)]
+_Mode = Annotated[str, msgspec.Meta(pattern=r"\A(whole|delta)\Z")]
 _Status = Annotated[str, msgspec.Meta(pattern=r"\A(ok|changed|unreadable)\Z")]
 
 
@@ -125,6 +126,41 @@ class Plan(Message, frozen=True, tag="plan"):
     deletes: _Count
 
 
+class Ahead(Message, frozen=True, tag="ahead"):
+    """A large file that this side is about to hash, and the content id of its row before, if it had one."""
+
+    kind: ClassVar[str] = "ahead"
+    key: KeyBytes
+    size: Annotated[int, msgspec.Meta(gt=SMALL_FILE, le=MAX_FILE_SIZE)]
+    content: Annotated[bytes, msgspec.Meta(max_length=CONTENT_BYTES)]
+
+    def check(self) -> None:
+        """It is a key, and a content id or none."""
+        check_key(self.key)
+        if len(self.content) not in (0, CONTENT_BYTES):
+            raise ProtocolError("a content id of another length")
+
+
+class Fetch(Message, frozen=True, tag="fetch"):
+    """Content of an announced file, whatever it is; a signature follows if it is asked for as a delta."""
+
+    kind: ClassVar[str] = "fetch"
+    transfer: _Transfer
+    key: KeyBytes
+    mode: _Mode
+
+    def check(self) -> None:
+        """It is a key."""
+        check_key(self.key)
+
+
+class Stop(Message, frozen=True, tag="stop"):
+    """What was fetched by this transfer is not wanted any more."""
+
+    kind: ClassVar[str] = "stop"
+    transfer: _Transfer
+
+
 class Want(Message, frozen=True, tag="want"):
     """Content that this side lacks.
 
@@ -140,7 +176,7 @@ class Want(Message, frozen=True, tag="want"):
         msgspec.Meta(max_length=64),
     ] = ()
     files: Annotated[
-        tuple[tuple[_Transfer, KeyBytes, _Content, Annotated[str, msgspec.Meta(pattern=r"\A(whole|delta)\Z")], _Size], ...],
+        tuple[tuple[_Transfer, KeyBytes, _Content, _Mode, _Size], ...],
         msgspec.Meta(max_length=MAX_LARGE_UNDER_WAY),
     ] = ()
 
@@ -238,8 +274,9 @@ class Error(Message, frozen=True, tag="error"):
 
 
 AnyMessage = (
-    Hello | Open | Items | ItemsEnd | Counterparts | Plan | Want | Bundle | File | FileEnd | RoundEnd | Switch | Skipped | Commit | Error
-)
+    Hello | Open | Items | ItemsEnd | Counterparts | Plan | Ahead | Fetch | Stop | Want | Bundle | File | FileEnd | RoundEnd | Switch
+    | Skipped | Commit | Error
+)  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AnyMessage)

@@ -4,8 +4,8 @@ Both directions run at once and obey the same table, each with a state of its ow
 have sent `round-end` the two together decide whether another round follows (:meth:`Conversation.round_over`). A side that
 has sent its `round-end` asks for nothing more but goes on answering.
 
-What breaks if this is loosened: content is only ever looked at after both plans were compared, because no want, file or data can
-come before `plan` in either direction.
+What may be fetched ahead of the plan goes to staging and nowhere else: whatever comes before `plan`, nothing is placed or removed until
+both plans were compared, and no row's content can be asked for by `want` before that.
 """
 
 from __future__ import annotations
@@ -34,17 +34,14 @@ class State(enum.Enum):
 TABLE: dict[tuple[State, str], State] = {
     (State.SILENT, "hello"): State.GREETED,
     (State.GREETED, "open"): State.OPENED,
+    (State.OPENED, "ahead"): State.OPENED,
     (State.OPENED, "items"): State.OPENED,
     (State.OPENED, "items-end"): State.LISTED,
     (State.LISTED, "counterparts"): State.LISTED,
     (State.LISTED, "counterparts-final"): State.COMPARED,
     (State.COMPARED, "plan"): State.WANTING,
     (State.WANTING, "want"): State.WANTING,
-    (State.WANTING, "signature"): State.WANTING,
     (State.WANTING, "bundle"): State.WANTING,
-    (State.WANTING, "file"): State.WANTING,
-    (State.WANTING, "data"): State.WANTING,
-    (State.WANTING, "file-end"): State.WANTING,
     (State.WANTING, "round-end"): State.ANSWERING,
     (State.ANSWERING, "bundle"): State.ANSWERING,
     (State.ANSWERING, "file"): State.ANSWERING,
@@ -52,7 +49,15 @@ TABLE: dict[tuple[State, str], State] = {
     (State.ANSWERING, "file-end"): State.ANSWERING,
     (State.SETTLED, "skipped"): State.SETTLED,
     (State.SETTLED, "commit"): State.COMMITTED,
-} | {(state, "error"): State.FAILED for state in State if state is not State.FAILED}
+}
+#: Ahead of the plan, and what of it goes on behind it.
+TABLE |= {
+    (state, what): state
+    for state in (State.OPENED, State.LISTED, State.COMPARED, State.WANTING)
+    for what in ("fetch", "stop", "signature", "file", "data", "file-end")
+    if (state, what) != (State.WANTING, "fetch")
+}
+TABLE |= {(state, "error"): State.FAILED for state in State if state is not State.FAILED}
 
 
 class Direction:

@@ -116,6 +116,11 @@ class Items:
         sql = f"SELECT {_ROW} FROM item WHERE content = ? AND kind = 1 AND collection = ? LIMIT ?"
         return [_row(found) for found in self._database.rows(sql, (content, self._collection, limit))]
 
+    def sizes(self, least: int) -> list[int]:
+        """Sizes of the live files that have at least so many bytes. Looks at all rows."""
+        sql = "SELECT size FROM item WHERE collection = ? AND kind = 1 AND size >= ?"
+        return [size for (size,) in self._database.rows(sql, (self._collection, least))]
+
     # --- writing, inside a transaction
 
     def write(self, rows: Iterable[Row], *, guarded: bool = False) -> int:

@@ -150,6 +150,10 @@ class CollectionJournal:
         """Live files of this content."""
         return self._items.find_content(content, limit)
 
+    def sizes(self, least: int) -> list[int]:
+        """Sizes of the live files that have at least so many bytes, in any order. Looks at all rows."""
+        return self._items.sizes(least)
+
     # --- writing
 
     def record(self, result: ScanResult) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from threading import Lock
 from types import TracebackType
 from typing import Protocol
 
@@ -36,12 +37,18 @@ class Home(Protocol):
     def left(self, name: bytes) -> None:
         """It stays for next time."""
 
+    def named(self, content: bytes, name: bytes) -> bytes:
+        """Its content id is known now; its new name."""
+
     def finished(self, content: bytes, name: bytes, size: int) -> Staged:
         """It is complete; it gets a complete file's name."""
 
 
 class Partial:
-    """A file being received: write, then `finish`, `keep` or `discard`. With `with` it is kept unless one of them came first."""
+    """A file being received: write, then `finish`, `keep` or `discard`. With `with` it is kept unless one of them came first.
+
+    :param content: its content id; empty if nobody knows it yet. Then it is whatever comes.
+    """
 
     def __init__(self, home: Home, where: bytes, content: bytes, name: bytes, fd: int) -> None:
         self._home = home
@@ -49,6 +56,8 @@ class Partial:
         self._content = content
         self._name = name
         self._fd = fd
+        #: Held by who closes or names it.
+        self._lock = Lock()
         self._hasher = blake3()
         self._ends_in_hole = False
         self.size = 0
@@ -75,28 +84,44 @@ class Partial:
 
     def finish(self) -> Staged | None:
         """Close and prove; None if the content id does not come out right, and then the file is gone."""
-        if self._hasher.digest() != self._content:
-            self.discard()
-            return None
-        with disk_errors(self._where):
-            self._fill()
-        self._close()
-        with disk_errors(self._where):
-            return self._home.finished(self._content, self._name, self.size)
+        content = self._hasher.digest()
+        with self._lock:
+            if self._content not in (content, b""):
+                self._discard()
+                return None
+            with disk_errors(self._where):
+                self._fill()
+            self._close()
+            with disk_errors(self._where):
+                return self._home.finished(content, self._name, self.size)
+
+    def claim(self, content: bytes) -> None:
+        """It should become this content, which nobody knew when it was begun. For any thread; too late is no error."""
+        with self._lock:
+            if self._fd >= 0 and not self._content:
+                with disk_errors(self._where):
+                    self._name = self._home.named(content, self._name)
+                self._content = content
 
     def keep(self) -> None:
         """Close, and leave what there is for next time."""
-        if self._fd >= 0:
+        with self._lock:
+            if self._fd < 0:
+                return
+            if not self.size:
+                self._discard()
+                return
             with suppress(OSError):  # without it the file is a little shorter, and that much is fetched again
                 self._fill()
             self._close()
-            if self.size:
-                self._home.left(self._name)
-            else:
-                self._home.forget(self._name)
+            self._home.left(self._name)
 
     def discard(self) -> None:
         """Close and delete."""
+        with self._lock:
+            self._discard()
+
+    def _discard(self) -> None:
         if self._fd >= 0:
             self._close()
             self._home.forget(self._name)

@@ -16,12 +16,14 @@ from twsync import limits
 from twsync.errors import PathError
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
+from twsync.store.batches import Found
 from twsync.store.beside import Beside
 from twsync.store.hashing import never
 from twsync.store.ignore import Ignore
 from twsync.store.items import Glance
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate, split_key
+from twsync.store.reading import Reading
 from twsync.store.rows import NO_STAT, Row, Stat
 from twsync.store.walk import Seen, Walk
 
@@ -56,6 +58,7 @@ def scan(
     cancelled: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
     early: Callable[[list[Row]], None] | None = None,
+    large: Callable[[bytes, Found], Reading | None] | None = None,
 ) -> ScanResult:
     """Find local changes. Takes as long as it takes, so call it in a pool.
 
@@ -66,11 +69,12 @@ def scan(
     :param progress: called now and then with (entries seen, bytes hashed).
     :param early: takes what is there and new or changed while the scan goes on, if it is much, in a thread of its own; it is not among the
         changes of the result. What is gone always is: there may be a reason to doubt it.
+    :param large: told of each large file before it is hashed; the reading that it gives, if it does, lets others read it meanwhile.
     :raises StoreError: `cancelled`, `permission-denied` (the root), `too-many-files`.
     """
     glances = journal.glances()
     findings = _Findings(journal, device)
-    walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {})
+    walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {}, large=large)
     with Beside(1, 1) as writer:
 
         def halfway(found: int, hashed: int) -> None:

@@ -16,6 +16,7 @@ from twsync.store import batches
 from twsync.store.diskerrors import show
 from twsync.store.hashing import hash_descriptor, same_file
 from twsync.store.paths import Gate, Places, pieces
+from twsync.store.reading import Reading
 from twsync.store.rows import Row, Stat
 
 #: Why a file is not given.
@@ -27,13 +28,18 @@ _NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, err
 class Source:
     """An open file of a collection: a binary file object for reading. Close it, best by `with`."""
 
-    def __init__(self, gate: Gate, key: bytes, fd: int) -> None:
+    def __init__(self, gate: Gate, key: bytes, fd: int, reading: Reading | None = None) -> None:
+        """Of an open file.
+
+        :param reading: what is read from now on, from the first byte, is shown to it, if it is of this file.
+        """
         self._gate = gate
         self._key = key
         self._opened = os.fstat(fd)
         self._file = io.FileIO(fd, "rb")
         self.size = self._opened.st_size
         "Bytes, when it was opened."
+        self._reading = reading if reading is not None and reading.join(self._opened) else None
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes; ``b""`` at the end.
@@ -50,10 +56,12 @@ class Source:
 
         :raises StoreError: `unreadable`.
         """
+        place = self._file.tell()
         try:
-            return self._file.readinto(buffer) or 0
+            count = self._file.readinto(buffer) or 0
         except OSError as error:
             raise _unreadable(self._key) from error
+        return self._shown(place, buffer, count)
 
     def readinto_at(self, buffer: memoryview, place: int, /) -> int:
         """Fill a buffer with the bytes at a place as far as one read does; 0 at the end. For any thread; moves nothing.
@@ -61,9 +69,15 @@ class Source:
         :raises StoreError: `unreadable`.
         """
         try:
-            return os.preadv(self._file.fileno(), [buffer], place)
+            count = os.preadv(self._file.fileno(), [buffer], place)
         except OSError as error:
             raise _unreadable(self._key) from error
+        return self._shown(place, buffer, count)
+
+    def _shown(self, place: int, buffer: bytearray | memoryview, count: int) -> int:
+        if self._reading is not None:
+            self._reading.passed(place, memoryview(buffer)[:count])
+        return count
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move the reading position."""
@@ -85,6 +99,8 @@ class Source:
 
     def close(self) -> None:
         """Close."""
+        if self._reading is not None:
+            self._reading.leave()
         self._file.close()
 
     def __enter__(self) -> Source:
@@ -101,12 +117,7 @@ def open_source(gate: Gate, row: Row) -> Source:
 
     :raises StoreError: `changed` (absent, or not what the row describes) or `unreadable`.
     """
-    try:
-        source = Source(gate, row.key, gate.open_read(row.key))
-    except (FileNotFoundError, NotADirectoryError, PathError) as error:
-        raise _changed(row.key) from error
-    except OSError as error:
-        raise _unreadable(row.key) from error
+    source = _open(gate, row.key)
     try:
         found = Stat.of(os.fstat(source.fileno()))
         if found != row.stat and not (row.stat == found.distrusted() and _proved(source, row)):
@@ -115,6 +126,28 @@ def open_source(gate: Gate, row: Row) -> Source:
         source.close()
         raise
     return source
+
+
+def open_ahead(gate: Gate, key: bytes, size: int, reading: Reading) -> Source:
+    """Open a file that has no row yet, or not that of its content.
+
+    :param reading: of the scan that hashes it.
+    :raises StoreError: `changed` (absent, or of another size) or `unreadable`.
+    """
+    source = _open(gate, key, reading)
+    if source.size != size:
+        source.close()
+        raise _changed(key)
+    return source
+
+
+def _open(gate: Gate, key: bytes, reading: Reading | None = None) -> Source:
+    try:
+        return Source(gate, key, gate.open_read(key), reading)
+    except (FileNotFoundError, NotADirectoryError, PathError) as error:
+        raise _changed(key) from error
+    except OSError as error:
+        raise _unreadable(key) from error
 
 
 def read_contents(gate: Gate, items: Sequence[Item]) -> tuple[bytes, list[str]]:

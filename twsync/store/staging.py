@@ -1,7 +1,8 @@
 """New content before it is put into place: ``.twsync/staging/``.
 
 Names begin with the content id in hex, so that what an earlier session left is found again: ``HEX.N`` is complete, ``HEX.N.part`` is not.
-What has no content id, links and folders on their way to a name that something else holds, is ``link.N`` and ``folder.N``.
+What has no content id, links and folders on their way to a name that something else holds, is ``link.N`` and ``folder.N``. A file
+whose content id is not known yet has the hash of its key and size instead: a later session that wants this key in this size tries it.
 """
 
 from __future__ import annotations
@@ -60,13 +61,17 @@ class Staging:
         """Make the folder's entries durable."""
         os.fsync(self._fd)
 
+    def room(self) -> int:
+        """Bytes that the disk still takes."""
+        found = os.fstatvfs(self._fd)
+        return found.f_bavail * found.f_frsize
+
     def check_room(self, size: int) -> None:
         """Make sure that `size` bytes can fit.
 
         :raises StoreError: `disk-full`.
         """
-        found = os.fstatvfs(self._fd)
-        if size > found.f_bavail * found.f_frsize:
+        if size > self.room():
             raise StoreError(f"The disk of {show(self._where)} has no room for {size} more bytes: make room, then sync again.", "disk-full")
 
     # --- new content
@@ -128,9 +133,31 @@ class Staging:
 
         :raises StoreError: `disk-full`, `read-only`, `permission-denied`.
         """
-        name = self._new(content.hex().encode()) + _PART
+        return self._create(content, content)
+
+    def create_unknown(self, key: bytes, size: int) -> Partial:
+        """Begin to receive a file for this key whose content id is not known yet.
+
+        :raises StoreError: as `create`.
+        """
+        return self._create(_stand_in(key, size), b"")
+
+    def _create(self, stem: bytes, content: bytes) -> Partial:
+        name = self._new(stem.hex().encode()) + _PART
         with disk_errors(self._where):
             return Partial(self, self._where, content, name, self.place(name).create())
+
+    def find_unknown(self, key: bytes, size: int) -> int:
+        """Bytes of a file for this key that was partly received while its content id was not known; 0 for none."""
+        return self.find_partial(_stand_in(key, size))
+
+    def claim_unknown(self, key: bytes, size: int, content: bytes) -> None:
+        """What was received for this key while its content id was not known, if there is any, is taken for a part of this content."""
+        found = self._largest(_stand_in(key, size))
+        if found is not None:
+            with disk_errors(self._where):
+                self._left[_stand_in(key, size).hex().encode()].remove(found[0])
+                self.left(self.named(content, found[0]))
 
     def resume(self, content: bytes) -> Partial:
         """Go on behind the bytes already received (`Partial.size`), or begin.
@@ -221,7 +248,7 @@ class Staging:
         return None
 
     def left(self, name: bytes) -> None:
-        """A complete file is back in staging, and may be adopted."""
+        """This is in staging and nobody works on it: it may be adopted or resumed."""
         self._left.setdefault(name.partition(b".")[0], []).append(name)
 
     def drop(self, staged: Staged) -> None:
@@ -273,6 +300,12 @@ class Staging:
         except IsADirectoryError:
             place.remove_directory()
 
+    def named(self, content: bytes, name: bytes) -> bytes:
+        """The content id of a part is known now; its new name."""
+        new = self._new(content.hex().encode()) + _PART
+        self.place(name).replace(self.place(new))
+        return new
+
     def finished(self, content: bytes, name: bytes, size: int) -> Staged:
         """A part is complete: all other parts of this content have served."""
         done = self._new(content.hex().encode())
@@ -280,6 +313,11 @@ class Staging:
         for other in [other for other, _ in self._parts(content)]:
             self.forget(other)
         return Staged(done, content, size)
+
+
+def _stand_in(key: bytes, size: int) -> bytes:
+    """What stands for the content id of a file while that is not known."""
+    return blake3(b"%d %b" % (size, key)).digest()
 
 
 def _number(name: bytes) -> int:

@@ -23,6 +23,7 @@ from twsync.store.ignore import Ignore
 from twsync.store.items import Glance
 from twsync.store.paths import Gate, validate_key
 from twsync.store.place import Place
+from twsync.store.reading import Reading
 from twsync.store.rows import PERMISSIONS, Stat, kind_of
 
 SPECIAL = "special-file"
@@ -93,6 +94,8 @@ class Walk:
     hashed: int = 0
     beside: Beside = field(default_factory=lambda: Beside(_THREADS, _AHEAD))
     "Where small files are hashed while the walk goes on."
+    large: Callable[[bytes, Found], Reading | None] | None = None
+    "Told of each large file before it is hashed; see `scan`."
     held: set[int] = field(default_factory=set)
     "Descriptors of the directories that they are in."
 
@@ -239,7 +242,8 @@ class Walk:
         content = target = b""
         try:
             if kind is Kind.FILE:
-                result = content_of(place, self.cancelled)
+                reading = self.large(key, found) if self.large is not None and found[0] >= limits.AHEAD_FILE else None
+                result = content_of(place, self.cancelled, reading)
                 if result is None:
                     self.unknown.add(key)
                     self.skipped.append((key, CHANGING))
