@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from itertools import compress, count
+from struct import iter_unpack
 
 import xxhash
 
@@ -22,7 +23,6 @@ from twsync.delta.format import (
     OP_LITERAL,
     SIGNATURE_HEADER,
     SIGNATURE_TRAILER,
-    WEAK_LENGTH,
     DeltaStats,
     SignatureInfo,
     varint,
@@ -31,7 +31,9 @@ from twsync.delta.interface import BytesLike, Readable
 from twsync.delta.source import bytes_of, filler
 
 #: Windows whose sums are computed at once behind a match; doubled up to MOST_WINDOWS while nothing is found.
-_FEWEST_WINDOWS = 128
+_FEWEST_WINDOWS = 256
+#: Of these, how many are looked for in the table at once.
+_LOOK = 512
 #: Bytes of a file's window beyond what the search needs at least.
 _AHEAD = 1024 * 1024
 #: Literal operations from this length on are handed out as views of the window; shorter ones are copied, to be joined.
@@ -39,7 +41,7 @@ _RUN = 16 * 1024
 
 
 class Table:
-    """The blocks of one checked signature, by weak sum."""
+    """The blocks of one checked signature, by the keys of their weak sums (see `Sums.key`)."""
 
     def __init__(self, info: SignatureInfo, signature: memoryview) -> None:
         self.block_length = info.block_length
@@ -47,21 +49,25 @@ class Table:
         self.seed = info.seed
         self.length = info.length
         self.full = info.full_blocks
-        self.strong: list[bytes] = []
         self.strong_length = info.strong_length
-        self.blocks: dict[int, list[int]] = {}
-        entry = WEAK_LENGTH + info.strong_length
-        entries = bytes(signature[SIGNATURE_HEADER.size : -SIGNATURE_TRAILER.size])
-        for block in range(info.blocks):
-            at = block * entry
-            weak = int.from_bytes(entries[at : at + WEAK_LENGTH], "big")
-            strong = entries[at + WEAK_LENGTH : at + entry]
-            self.strong.append(strong)
-            if block < self.full:
-                same = self.blocks.setdefault(weak, [])
-                if len(same) < limits.MAX_BLOCK_CANDIDATES and all(self.strong[other] != strong for other in same):
-                    same.append(block)
+        entries = list(iter_unpack(f">HH{info.strong_length}s", signature[SIGNATURE_HEADER.size : -SIGNATURE_TRAILER.size]))
+        self.strong: list[bytes] = [strong for _, _, strong in entries]
+        self.blocks: dict[int, tuple[int, ...]] = {}
+        for block, (s2, s1, strong) in enumerate(entries[: self.full]):
+            weak = s2 | s1 << 16  # as Sums.key
+            same = self.blocks.get(weak)
+            if same is None:
+                self.blocks[weak] = (block,)
+            elif len(same) < limits.MAX_BLOCK_CANDIDATES and all(self.strong[other] != strong for other in same):
+                self.blocks[weak] = (*same, block)
         self.weak = frozenset(self.blocks)
+
+    def among(self, keys: array[int]) -> Iterator[int]:
+        """The places of those keys that the table has."""
+        for start in range(0, len(keys), _LOOK):
+            few = keys[start : start + _LOOK]
+            if not self.weak.isdisjoint(few):
+                yield from compress(count(start), map(self.weak.__contains__, few))
 
     def length_of(self, block: int) -> int:
         """Bytes of a block."""
@@ -114,7 +120,7 @@ class Search:
         #: The strong sum, whole, of the block found last.
         self._found = b""
         self._copy_first = self._copy_count = 0
-        # The sums of windows that were computed ahead: those after the one at `at`, and which of them the table has.
+        # The keys of windows that were computed ahead: those after the one at `at`, and which of them the table has.
         self._sums = Sums(0, 0)
         self._ahead: array[int] = array("I")
         self._ahead_at = 0
@@ -166,7 +172,7 @@ class Search:
             return self._expected
         self._sums = sums(self._window.bytes(self._at, table.block_length))
         self._hits, self._ahead, self._step = iter(()), array("I"), _FEWEST_WINDOWS
-        same = table.blocks.get(self._sums.packed)
+        same = table.blocks.get(self._sums.key)
         block = self._look_up(same) if same else None
         if block is None and table.short_length and self._expected == table.full and self._is_block(self._at, table.full):
             return table.full
@@ -183,12 +189,11 @@ class Search:
             self._ahead = roll(self._sums, leaving[: self._step], entering[: self._step], table.block_length)
             self._ahead_at = self._at + 1
             self._step = min(2 * self._step, MOST_WINDOWS)
-            if not table.weak.isdisjoint(self._ahead):
-                self._hits = compress(count(), map(table.weak.__contains__, self._ahead))
+            self._hits = table.among(self._ahead)
         hit = next(self._hits, None)
         if hit is None:
             self._go(self._ahead_at + len(self._ahead) - 1)
-            self._sums = Sums(self._ahead[-1] & 0xFFFF, self._ahead[-1] >> 16)
+            self._sums = Sums(self._ahead[-1] >> 16, self._ahead[-1] & 0xFFFF)
             self._ahead = array("I")
             return None
         self._go(self._ahead_at + hit)
@@ -198,7 +203,7 @@ class Search:
         self._credit = min(self._most_credit, self._credit + self._rate * (at - self._at))
         self._at = at
 
-    def _look_up(self, same: list[int]) -> int | None:
+    def _look_up(self, same: tuple[int, ...]) -> int | None:
         """The block that stands at `at`, of those with its weak sum; the one that goes on from the last match is preferred."""
         table, stats = self._table, self._stats
         stats.candidates += 1
