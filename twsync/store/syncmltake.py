@@ -146,7 +146,7 @@ class Taking:
             own=Own.LIVE if live else Own.DELETED if row is not None else Own.ABSENT,
             deleted=True,
             own_changed=not (held.held and row is not None and row.item.content == held.base),
-            order=_order(theirs, row),
+            order=_order(theirs, row, session.journal.replica),
         )
         decision = decide(facts, session.sync_type, session.terms.policy, session.terms.side)
         if decision.verdict is Verdict.REVIVE and session.peer.twsync:
@@ -192,7 +192,7 @@ class Taking:
             same=own is not None and own.identity.digest == full.identity.digest,
             own_changed=base is None or own is None or own.identity.digest != base.identity.digest,
             their_changed=base is None or full.identity.digest != base.identity.digest,
-            order=_order(theirs, row),
+            order=_order(theirs, row, session.journal.replica),
         )
         decision = decide(facts, session.sync_type, session.terms.policy, session.terms.side)
         version = resulting(
@@ -390,5 +390,15 @@ class Taking:
         return self._decided(change, set())
 
 
-def _order(theirs: Version | None, row: Row | None) -> Order | None:
-    return None if theirs is None or row is None else theirs.order(row.item.version)
+def _order(theirs: Version | None, row: Row | None, replica: int) -> Order | None:
+    """How the other side's version stands to the own one.
+
+    One that names more changes of this journal (`replica`) than this journal made of the item proves nothing: this journal is an older copy
+    of itself, the item had another name before, or the other side lies. Then what both had last says who changed it.
+    """
+    if theirs is None or row is None:
+        return None
+    own = row.item.version
+    if theirs.counter(replica) > own.counter(replica):
+        return Order.CONCURRENT
+    return theirs.order(own)

@@ -7,7 +7,7 @@ import pytest
 from twsync import limits
 from twsync.errors import SessionError, StoreError
 from twsync.reconcile.model import RecordPolicy, Side, SyncType
-from twsync.reconcile.versions import Version
+from twsync.reconcile.versions import Order, Version
 from twsync.store.ignore import Ignore
 from twsync.store.packing import pack_version
 from twsync.store.scan import scan
@@ -177,7 +177,7 @@ def test_what_the_device_says_again_loses_to_an_edit_here(server, tools) -> None
 def test_an_edit_here_survives_a_delete_there(server, tools) -> None:
     hold(server, add("1", tools.card("Ann")))
     server.write("Ann.vcf", tools.card("Ann", "TEL:1"))
-    assert hold(server, gone("1")) == ([200], [("Add", "1")])
+    assert hold(server, gone("1")) == ([419], [("Add", "a.vcf")])
 
 
 def test_an_edit_there_survives_a_delete_here(server, tools) -> None:
@@ -601,6 +601,33 @@ def test_a_name_that_must_not_be_used_is_replaced(server, tools, name) -> None:
 def test_a_malformed_version_is_refused(server, tools, version) -> None:
     assert hold(server, Incoming(Action.ADD, "a.vcf", Record(TYPE, tools.card("Ann"), version)), peer=HOST)[0] == [415]
     assert server.files() == {}
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_version_that_names_changes_of_ours_which_we_never_made_hides_no_edit(server, tools, edited) -> None:
+    """Of a partner that lies, or of a journal that was put back."""
+    text = tools.card("Ann")
+    hold(server, Incoming(Action.ADD, "a.vcf", Record(TYPE, text, VERSION)), peer=HOST)
+    server.write("a.vcf", tools.card("Ann", "TEL:1"))
+    forged = pack_version(Version.of([(7, 9), (server.rows.replica, 10**9)]))
+    theirs = tools.card("Ann", "NOTE:theirs") if edited else text
+    statuses, given = hold(server, Incoming(Action.REPLACE, "a.vcf", Record(TYPE, theirs, forged)), peer=HOST)
+    assert statuses == [207 if edited else 200]
+    assert "TEL:1" in server.files()["a.vcf"]
+    assert ("NOTE:theirs" in server.files()["a.vcf"]) == edited
+    # And what stands here is told, as what follows theirs.
+    assert given == [("Replace", "a.vcf")]
+    row = server.rows.get(b"a.vcf")
+    assert row is not None
+    assert row.item.version.order(Version.of([(7, 9), (server.rows.replica, 10**9)])) is Order.NEWER
+
+
+def test_nor_does_it_delete_what_was_edited(server, tools) -> None:
+    hold(server, Incoming(Action.ADD, "a.vcf", Record(TYPE, tools.card("Ann"), VERSION)), peer=HOST)
+    server.write("a.vcf", tools.card("Ann", "TEL:1"))
+    forged = pack_version(Version.of([(7, 9), (server.rows.replica, 10**9)]))
+    assert hold(server, gone("a.vcf", version=forged), peer=HOST) == ([419], [("Add", "a.vcf")])
+    assert "TEL:1" in server.files()["a.vcf"]
 
 
 def test_too_many_deletes_of_another_host_stop_the_session_before_the_first(server, tools) -> None:
