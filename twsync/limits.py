@@ -178,6 +178,8 @@ RECORD_HISTORY = 60 * 86_400.0
 MAX_RECORD_TRIES = 3
 #: Records read and named together while changes are given out: one transaction.
 RECORDS_TOGETHER = 128
+#: Bytes of the files of records that are read together.
+RECORD_BYTES_TOGETHER = 4 * MIB
 #: Records of one batch while a collection is restored.
 RESTORE_BATCH = 1024
 #: Devices that are remembered, and bytes of one's device information: an account can claim any number of them.

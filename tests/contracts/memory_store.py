@@ -184,7 +184,10 @@ class MemorySession:
             self.state.map.pop(change.id, None)
             self.state.seen.pop(change.key, None)
 
-    def map(self, guid: str, luid: str) -> int:
+    def map(self, pairs: Sequence[tuple[str, str]]) -> list[int]:
+        return [self._mapped(guid, luid) for guid, luid in pairs]
+
+    def _mapped(self, guid: str, luid: str) -> int:
         self.store.called("map", f"{guid} {luid}")
         if self.state.mapped.get(guid) == luid:
             return StatusCode.OK

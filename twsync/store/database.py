@@ -27,8 +27,10 @@ VERSION = 2
 
 #: Rows of one INSERT.
 _TOGETHER = 32
+#: Names of one query.
+_FOUND_TOGETHER = 64
 
-Value = str | bytes | int | float | None
+Value = str | bytes | bytearray | int | float | None
 Values = Sequence[Value]
 
 
@@ -43,6 +45,7 @@ class Database:
         self.path = path
         self.lock = threading.RLock()
         self._depth = 0
+        self._undone = 0
         with self._errors():
             if read_only:
                 if not path.exists():
@@ -132,6 +135,24 @@ class Database:
         with self.lock, self._errors():
             return self._connection.executemany(sql, values).rowcount
 
+    @property
+    def written(self) -> tuple[int, int]:
+        """Another value than before if any row may have changed: what was read is true as long as this is the same."""
+        return self._connection.total_changes, self._undone
+
+    def find(self, sql: str, values: Values, names: Iterable[str | bytes]) -> Iterator[Any]:
+        """The rows of a query for many names, some at a time.
+
+        :param sql: with ``{}`` where the placeholders for the names stand, at its end.
+        :param values: those before the names.
+        """
+        asked = list(dict.fromkeys(names))
+        sql = sql.format(", ".join("?" * _FOUND_TOGETHER))
+        for start in range(0, len(asked), _FOUND_TOGETHER):
+            some = asked[start : start + _FOUND_TOGETHER]
+            # Always as many as the statement has, so that there is one statement.
+            yield from self.rows(sql, (*values, *some, *some[-1:] * (_FOUND_TOGETHER - len(some))))
+
     def insert(self, into: str, rows: Sequence[Values], conflict: str) -> int:
         """Insert many rows, inside a transaction; returns the number of rows changed.
 
@@ -169,6 +190,7 @@ class Database:
             try:
                 yield
             except BaseException:
+                self._undone += 1
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
@@ -177,6 +199,7 @@ class Database:
                     try:
                         self._connection.execute("COMMIT")
                     except sqlite3.Error:
+                        self._undone += 1
                         if self._connection.in_transaction:
                             self._connection.execute("ROLLBACK")
                         raise

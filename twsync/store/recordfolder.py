@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from twsync import limits, records
 from twsync.errors import FormatError, PathError
@@ -20,6 +20,7 @@ from twsync.store.recordjournal import RecordJournal
 from twsync.store.recordtexts import Text
 from twsync.store.rows import Row
 from twsync.store.scan import ScanResult, scan
+from twsync.store.source import read_contents
 
 INVALID = "invalid-record"
 TOO_LARGE = "too-large"
@@ -79,6 +80,7 @@ class RecordFolder:
         """
         skipped = list(found.skipped)
         changes: list[Row] = []
+        wanted: list[Row] = []
         texts: list[Text] = []
         for row in found.changes:
             if not row.item.live:
@@ -93,8 +95,10 @@ class RecordFolder:
             if row.item.size > limits.MAX_RECORD * 4:
                 skipped.append((row.key, TOO_LARGE))
                 continue
+            wanted.append(row)
+        for row, data in self._read_many(wanted):
             try:
-                text = self.read(row.key)
+                text = self.read(row.key) if data is None else self._text(data, row.item.content)
             except FormatError as error:
                 skipped.append((row.key, TOO_LARGE if error.code == TOO_LARGE else INVALID))
                 continue
@@ -103,6 +107,7 @@ class RecordFolder:
                 continue
             texts.append(text)
             changes.append(row)
+        changes.sort(key=lambda row: row.key)
         self.journal.learn(ScanResult(changes, found.refreshed, skipped, found.found, found.known), texts)
         return skipped
 
@@ -132,12 +137,30 @@ class RecordFolder:
         except (OSError, PathError):
             return None
         with open(fd, "rb") as file:
-            data = file.read(limits.MAX_RECORD * 4 + 1)
+            return self._text(file.read(limits.MAX_RECORD * 4 + 1))
+
+    def _text(self, data: bytes, content: bytes = b"") -> Text:
         try:
             text = data.decode()
         except UnicodeDecodeError as error:
             raise FormatError("A record is not UTF-8 text.") from error
-        return Text.of(self.family, text)
+        return Text.of(self.family, text, content)
+
+    def _read_many(self, rows: list[Row]) -> Iterator[tuple[Row, bytes | None]]:
+        """The files of rows, each proved to be what its row says; None for one that is not, or cannot be read."""
+        start = 0
+        while start < len(rows):
+            size, end = 0, start
+            while end < len(rows) and (end == start or size + rows[end].item.size <= limits.RECORD_BYTES_TOGETHER):
+                size += rows[end].item.size
+                end += 1
+            some = rows[start:end]
+            data, reasons = read_contents(self.gate, [row.item for row in some])
+            at = 0
+            for row, reason in zip(some, reasons, strict=True):
+                yield row, None if reason else data[at : at + row.item.size]
+                at += 0 if reason else row.item.size
+            start = end
 
     def free(self, wanted: str, taken: Callable[[bytes], bool]) -> bytes | None:
         """The key of this name if a record may be put there: it is valid, nothing stands there, and it is not taken.

@@ -26,12 +26,11 @@ class RecordHistory:
 
         :param ended: the least sequence number of those that replace them.
         """
-        self._database.execute_many(
-            "INSERT OR IGNORE INTO record_past (collection, ended, key, content) VALUES (?, ?, ?, ?)",
-            [
-                (self._collection, ended, key, row.item.content if row is not None and row.item.kind is Kind.FILE else b"")
-                for key, row in old
-            ],
+        was = ((key, row.item.content if row is not None and row.item.kind is Kind.FILE else b"") for key, row in old)
+        self._database.insert(
+            "record_past (collection, ended, key, content)",
+            [(self._collection, ended, bytearray(key), bytearray(content)) for key, content in was],
+            "ON CONFLICT DO NOTHING",
         )
 
     def began(self, session: str, seq: int, now_ns: int) -> None:

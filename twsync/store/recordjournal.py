@@ -47,12 +47,32 @@ class RecordJournal(CollectionJournal):
         self.texts = Texts(database, number)
         self.history = RecordHistory(database, number)
         self._batch: Batch | None = None
+        # What `read_ahead` has found, and the state of the database for which it is true.
+        self._ahead: dict[bytes, Row | None] = {}
+        self._written = (-1, 0)
 
     @classmethod
     def of(cls, journal: Journal, name: str, *, create: bool = True) -> RecordJournal:
         """The journal of a collection; see `Journal.collection`."""
         plain = journal.collection(name, create=create)
         return cls(journal.database, name, plain._number, plain.replica, plain.conflicts)
+
+    def read_ahead(self, keys: Iterable[bytes]) -> list[Row]:
+        """Look up many keys at once; until anything is written, `get` knows what was found."""
+        with self._database.lock:
+            if self._written != self._database.written:
+                self._ahead, self._written = {}, self._database.written
+            asked = list(keys)
+            self._ahead.update(dict.fromkeys(asked))
+            found = self.get_many(asked)
+            self._ahead.update(found)
+            return list(found.values())
+
+    def get(self, key: bytes) -> Row | None:
+        """One row."""
+        if self._written == self._database.written and key in self._ahead:
+            return self._ahead[key]
+        return super().get(key)
 
     @contextmanager
     def batch(self, batch: Batch) -> Iterator[None]:

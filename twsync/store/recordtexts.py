@@ -36,19 +36,22 @@ class Text(msgspec.Struct, frozen=True):
         return self.text.encode()
 
     @classmethod
-    def of(cls, family: Family, text: str) -> Text:
+    def of(cls, family: Family, text: str, content: bytes = b"") -> Text:
         """Check a text and look what identifies it.
 
+        :param content: its BLAKE3, if that is known.
         :raises FormatError: it is no record of this family, or too large.
         """
         if len(text) > limits.MAX_RECORD:
             raise FormatError(f"A record is larger than {limits.MAX_RECORD} characters.", "too-large")
-        try:
-            data = text.encode()
-        except UnicodeEncodeError as error:
-            raise FormatError("A record holds what is no character.") from error
+        if not content:
+            try:
+                data = text.encode()
+            except UnicodeEncodeError as error:
+                raise FormatError("A record holds what is no character.") from error
+            content = blake3(data).digest()
         records.check(family, text)
-        return cls(blake3(data).digest(), text, records.fingerprint(family, text))
+        return cls(content, text, records.fingerprint(family, text))
 
 
 class Texts:
@@ -59,14 +62,20 @@ class Texts:
         self._collection = collection
         self._compress = zstandard.ZstdCompressor(level=3, write_content_size=True).compress
         self._decompress = zstandard.ZstdDecompressor().decompress
+        self._ahead: dict[bytes, tuple[bytes, str, bytes, bytes]] = {}
 
     def __bool__(self) -> bool:
         """Whether there is any."""
         return self._database.row("SELECT 1 FROM record_text WHERE collection = ? LIMIT 1", (self._collection,)) is not None
 
+    def read_ahead(self, contents: Iterable[bytes]) -> None:
+        """Read many texts at once, in place of those before; `get` knows them. (What belongs to a content never changes.)"""
+        sql = "SELECT content, text, uid, digest, likeness FROM record_text WHERE collection = ? AND content IN ({})"
+        self._ahead = {row[0]: row[1:] for row in self._database.find(sql, (self._collection,), contents)}
+
     def get(self, content: bytes) -> Text | None:
         """One text."""
-        found = self._database.row(
+        found = self._ahead.get(content) or self._database.row(
             "SELECT text, uid, digest, likeness FROM record_text WHERE collection = ? AND content = ?", (self._collection, content)
         )
         if found is None:
@@ -78,20 +87,21 @@ class Texts:
         return Text(content, text, Identity(found[1], found[2], _keys(found[3])))
 
     def put(self, texts: Iterable[Text]) -> None:
-        """Keep texts; those that are kept already stay."""
-        self._database.execute_many(
-            "INSERT OR IGNORE INTO record_text (collection, content, text, uid, digest, likeness) VALUES (?, ?, ?, ?, ?, ?)",
+        """Keep texts; those that are kept already stay. In a transaction."""
+        self._database.insert(
+            "record_text (collection, content, text, uid, digest, likeness)",
             [
                 (
                     self._collection,
-                    text.content,
-                    self._compress(text.data),
+                    bytearray(text.content),
+                    bytearray(self._compress(text.data)),
                     text.identity.uid,
-                    text.identity.digest,
-                    msgspec.msgpack.encode(sorted(text.identity.keys)),
+                    bytearray(text.identity.digest),
+                    bytearray(msgspec.msgpack.encode(sorted(text.identity.keys))),
                 )
                 for text in texts
             ],
+            "ON CONFLICT DO NOTHING",
         )
 
     def likenesses(self) -> list[Likeness]:

@@ -43,6 +43,8 @@ class Step(msgspec.Struct):
     "This is new here and the copy of a conflict of that key, which the other side has decided."
     aside: Change | None = None
     "Duplicate: the copy of the own content, which is made first."
+    result: Text | None = None
+    "What the file of `change` will hold; None: what it holds already, or nothing."
     lost: Text | None = None
     "Their content, if a part of it is nowhere now: it goes to the trash. (The own one goes there by being replaced.)"
 
@@ -84,21 +86,18 @@ class Carrying:
                 batch.held[step.key] = step.held
                 if step.reserve:
                     batch.reserved.append(replace(step.held, held=False, base=b"", version=b""))
-        changes = [step.change for step in steps if step.change is not None]
-        if changes:
+        if len(quiet) < len(steps):
             try:
+                changes = self._staged([step for step in steps if step.change is not None])
                 with session.journal.batch(batch):
                     for outcome in session.applier.apply(changes):
                         outcomes[outcome.key] = (outcome.status, outcome.reason)
             except StoreError as error:
                 return _full(error, every)
         with session.journal.database.transaction():
-            for step in quiet:
-                session.journal.texts.put(step.texts)
-                if step.drop:
-                    session.maps.drop([step.key])
-                if step.held is not None:
-                    session.maps.put([step.held])
+            session.journal.texts.put(text for step in quiet for text in step.texts)
+            session.maps.drop(step.key for step in quiet if step.drop)
+            session.maps.put(step.held for step in quiet if step.held is not None)
             session.maps.owe(step.key for step in steps if step.owe and outcomes[step.key][0] is Status.DONE)
         return outcomes
 
@@ -114,6 +113,20 @@ class Carrying:
         with session.journal.batch(Batch(session.terms.session, session.now_ns(), texts=texts)):
             done = {one.key: (one.status, one.reason) for one in session.applier.apply(step.aside for step in steps if step.aside)}
         return {step.key: done[step.aside.key] for step in steps if step.aside is not None}
+
+    def _staged(self, steps: list[Step]) -> list[Change]:
+        """The changes of steps, with what comes into their files in staging."""
+        wanted = [(step.change, step.result) for step in steps if step.change is not None and step.result is not None]
+        data = [text.data for _, text in wanted]
+        staged = self._session.staging.put_many(
+            b"".join(data),
+            [len(one) for one in data],
+            [text.content for _, text in wanted],
+            [change.item.mode for change, _ in wanted],
+            [change.item.mtime_ns for change, _ in wanted],
+        )
+        given = {change.key: one for (change, _), one in zip(wanted, staged, strict=True)}
+        return [replace(step.change, staged=given.get(step.key)) for step in steps if step.change is not None]
 
     def done(self, step: Step) -> None:
         """A step was carried out: count it, and keep what a person may want to see of a conflict."""

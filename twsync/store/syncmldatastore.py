@@ -113,14 +113,16 @@ class RecordDatastore:
         """The other side answered a change."""
         self._giving.sent(change, status)
 
-    def map(self, guid: str, luid: str) -> int:
-        """Server: the client says under which LUID it stored the Add `guid`; the status: 200, 404, or 414 for a name that is too long."""
-        if not luid or key_of(luid) is None:
-            return 414
-        return self._giving.mapped(guid, luid)
+    def map(self, pairs: Sequence[tuple[str, str]]) -> list[int]:
+        """Server: the client says under which LUIDs it stored Adds (GUID, LUID); the statuses: 200, 404, or 414 for a name that is too
+        long."""
+        self._giving.settle()
+        said = iter(self._giving.mapped([pair for pair in pairs if key_of(pair[1]) is not None]))
+        return [next(said) if key_of(luid) is not None else 414 for _, luid in pairs]
 
     def maps(self) -> Sequence[tuple[str, str]]:
         """Client: pairs (GUID, LUID) that no server has confirmed yet."""
+        self._giving.settle()
         return [(guid, name_of(key)) for guid, key in self._session.maps.untold()]
 
     def maps_confirmed(self, pairs: Sequence[tuple[str, str]]) -> None:
@@ -143,6 +145,8 @@ class RecordDatastore:
             self._closed = True
             try:
                 with suppress(TwsyncError):
+                    self._giving.settle()
+                with suppress(TwsyncError):
                     self._session.close()
             finally:
                 self._released()
@@ -150,6 +154,7 @@ class RecordDatastore:
     @contextmanager
     def _noting(self) -> Iterator[None]:
         try:
+            self._giving.settle()
             yield
         except TwsyncError as error:
             self.error = self.error or error

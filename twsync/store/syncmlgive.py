@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -32,6 +32,7 @@ class Giving:
         self._candidates: list[Candidate] | None = None
         self._given: dict[bytes, Candidate] = {}
         self._copies: dict[bytes, bytes] | None = None
+        self._answered: list[Candidate] = []
 
     def count(self) -> int:
         """How many there are."""
@@ -58,7 +59,7 @@ class Giving:
                 self._count(change, candidate, status)
             return
         if _done(status):
-            maps.received(key, candidate.content, candidate.version, session.partner.stamp if session.compares else None)
+            self._answered.append(candidate)
             self._count(change, candidate, status)
         elif status in _UNKNOWN and change.action is Action.REPLACE:
             with session.journal.database.transaction():
@@ -67,25 +68,49 @@ class Giving:
         else:
             session.report.skipped.append((key, REASONS.get(status, "failed")))
 
-    def mapped(self, guid: str, luid: str) -> int:
-        """The client says where it stored an Add; the status."""
-        held = self._session.maps.by_guid(guid)
-        if held is None:
-            return 404
-        if held.luid == luid:
-            return 200
-        candidate = self._given.get(held.key)
+    def mapped(self, pairs: Sequence[tuple[str, str]]) -> list[int]:
+        """The client says where it stored Adds (GUID, LUID); the statuses."""
+        maps = self._session.maps
+        statuses: list[int] = []
+        found: list[Held] = []
+        names: set[tuple[int, str]] = set()
+        maps.read_ahead("guid", (guid for guid, _ in pairs))
         with self._session.journal.database.transaction():
-            self._session.maps.put([replace(held, luid=luid, held=True)])
-            if candidate is not None:
-                stamp = self._session.partner.stamp if self._session.compares else None
-                self._session.maps.received(held.key, candidate.content, candidate.version, stamp)
-            else:
-                # Its row may have changed while the client's name for it was not known.
-                self._session.maps.owe([held.key])
-        return 200
+            for guid, luid in pairs:
+                if not names.isdisjoint(((0, guid), (1, luid))):
+                    # What is said of a name twice holds in its order.
+                    self._mapped(found)
+                    found, names = [], set()
+                names |= {(0, guid), (1, luid)}
+                held = maps.by_guid(guid)
+                statuses.append(404 if held is None else 200)
+                if held is not None and held.luid != luid:
+                    found.append(replace(held, luid=luid, held=True))
+            self._mapped(found)
+        return statuses
+
+    def settle(self) -> None:
+        """Write what was answered: a message's answers together, and before anything else is done. Lost by a crash, they never came."""
+        answered, self._answered = self._answered, []
+        if answered:
+            self._received(answered)
 
     # --- inside
+
+    def _mapped(self, found: list[Held]) -> None:
+        if found:
+            maps, given = self._session.maps, self._given
+            maps.put(found)
+            self._received(given[held.key] for held in found if held.key in given)
+            # The rows of others may have changed while the client's names for them were not known.
+            maps.owe(held.key for held in found if held.key not in given)
+
+    def _received(self, candidates: Iterable[Candidate]) -> None:
+        session = self._session
+        with session.journal.database.transaction():
+            session.maps.received(
+                ((one.key, one.content, one.version) for one in candidates), session.partner.stamp if session.compares else None
+            )
 
     def _count(self, change: Outgoing, candidate: Candidate, status: int) -> None:
         """An item of the other side is another one now, as its user sees it."""
@@ -156,8 +181,10 @@ class Giving:
         return held.luid if held is not None else None
 
     def _some(self, found: list[Candidate]) -> Iterator[Outgoing]:
+        self.settle()
         session = self._session
         reserved: list[Held] = []
+        session.journal.texts.read_ahead(one.content for one in found if one.content)
         with session.journal.database.transaction():
             for candidate in found:
                 change = self._change(candidate, reserved)

@@ -7,7 +7,7 @@ between; sequence numbers only save looking at all rows.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,11 +15,11 @@ from twsync.reconcile.model import Kind
 from twsync.store.database import Database
 
 _COLUMNS = "key, luid, guid, held, soft, told, base, version, stamp"
-_WRITE = (
-    f"INSERT INTO syncml_map (partner, {_COLUMNS}) VALUES ({', '.join('?' * 10)}) ON CONFLICT (partner, key) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[1:])
-)
+_REPLACE = "ON CONFLICT (partner, key) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[1:])
 _KINDS = tuple(Kind)
+#: What leads to an entry, with its place in `_COLUMNS`.
+_NAMES = {"key": 0, "luid": 1, "guid": 2}
+Name = Literal["key", "luid", "guid"]
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -75,7 +75,25 @@ class Maps:
             "LEFT JOIN syncml_map m ON m.partner = ?1 AND m.key = i.key WHERE i.collection = ?2"
         )
 
+        # What `read_ahead` has found, and the state of the database for which it is true.
+        self._ahead: dict[tuple[Name, str | bytes], Held | None] = {}
+        self._written = (-1, 0)
+
     # --- names
+
+    def read_ahead(self, name: Name, values: Iterable[str | bytes]) -> list[Held]:
+        """Look up many names at once; until anything is written, `by_key`, `by_luid` and `by_guid` know what was found."""
+        with self._database.lock:
+            if self._written != self._database.written:
+                self._ahead, self._written = {}, self._database.written
+            asked = list(values)
+            sql = f"SELECT {_COLUMNS} FROM syncml_map WHERE partner = ? AND {name} IN ({{}})"
+            rows = self._database.find(sql, (self._partner,), asked)
+            found = [(row[_NAMES[name]], held) for row in rows if (held := _held(row)) is not None]
+            self._ahead.update(((name, value), None) for value in asked)
+            self._ahead.update(((name, value), held) for value, held in found)
+            self._ahead.update((("key", held.key), held) for _, held in found)
+        return [held for _, held in found]
 
     def by_key(self, key: bytes) -> Held | None:
         """What it has of an own key."""
@@ -107,40 +125,52 @@ class Maps:
         )
         return b"" if found is None else bytes(found[0])
 
-    def _one(self, column: str, value: str | bytes) -> Held | None:
+    def _one(self, column: Name, value: str | bytes) -> Held | None:
+        if self._written == self._database.written and (column, value) in self._ahead:
+            return self._ahead[column, value]
         return _held(self._database.row(f"SELECT {_COLUMNS} FROM syncml_map WHERE partner = ? AND {column} = ?", (self._partner, value)))
 
-    def received(self, key: bytes, base: bytes, version: bytes, stamp: int | None) -> None:
-        """It has said that it holds this content now.
+    def received(self, rows: Iterable[tuple[bytes, bytes, bytes]], stamp: int | None) -> None:
+        """It has said that it holds these keys, contents and versions now. In a transaction.
 
         :param stamp: the session that compares everything; None: none does.
         """
-        self._database.execute(
-            """INSERT INTO syncml_map (partner, key, held, base, version, stamp) VALUES (?1, ?2, 1, ?3, ?4, coalesce(?5, 0))
-               ON CONFLICT (partner, key) DO UPDATE SET held = 1, soft = 0, base = ?3, version = ?4, stamp = coalesce(?5, stamp)""",
-            (self._partner, key, base, version, stamp),
+        keep = "excluded.stamp" if stamp is not None else "stamp"
+        self._database.insert(
+            "syncml_map (partner, key, held, base, version, stamp)",
+            [(self._partner, bytearray(key), 1, bytearray(base), bytearray(version), stamp or 0) for key, base, version in rows],
+            "ON CONFLICT (partner, key) DO UPDATE SET held = 1, soft = 0, base = excluded.base, version = excluded.version, "
+            f"stamp = {keep}",
         )
 
     def put(self, rows: Iterable[Held]) -> None:
         """Write, in a transaction. A name that led to another key leads to this one now."""
         rows = list(rows)
-        luids = [(self._partner, row.luid, row.key) for row in rows if row.luid is not None]
+        luids = self._elsewhere("luid", {row.luid: row.key for row in rows if row.luid is not None})
+        guids = self._elsewhere("guid", {row.guid: row.key for row in rows if row.guid is not None})
         # A client that lost its items uses its names again: an item that is on its way to it waits for a new name.
         self._database.execute_many(
             "UPDATE syncml_map SET luid = NULL, held = 0 WHERE partner = ? AND luid = ? AND key != ? AND guid IS NOT NULL", luids
         )
-        for column, names in (
-            ("luid", luids),
-            ("guid", [(self._partner, row.guid, row.key) for row in rows if row.guid is not None]),
-        ):
+        for column, names in (("luid", luids), ("guid", guids)):
             self._database.execute_many(f"DELETE FROM syncml_map WHERE partner = ? AND {column} = ? AND key != ?", names)
-        self._database.execute_many(
-            _WRITE,
+        self._database.insert(
+            f"syncml_map (partner, {_COLUMNS})",
             [
-                (self._partner, row.key, row.luid, row.guid, int(row.held), int(row.soft), int(row.told), row.base, row.version, row.stamp)
+                (
+                    self._partner, bytearray(row.key), row.luid, row.guid, int(row.held), int(row.soft), int(row.told),
+                    bytearray(row.base), bytearray(row.version), row.stamp,
+                )
                 for row in rows
             ],
-        )
+            _REPLACE,
+        )  # fmt: skip
+
+    def _elsewhere(self, name: Name, keys: dict[str, bytes]) -> list[tuple[int, str, bytes]]:
+        """Those of the names that lead to another key: what `put` writes them by."""
+        sql = f"SELECT {name}, key FROM syncml_map WHERE partner = ? AND {name} IN ({{}})"
+        found = self._database.find(sql, (self._partner,), keys)
+        return [(self._partner, value, keys[value]) for value, key in found if key != keys[value]]
 
     def drop(self, keys: Iterable[bytes]) -> None:
         """It has these no more."""

@@ -58,6 +58,7 @@ class Taking:
         if not self._session.receives:
             return [Outcome(_NOT_ALLOWED, "This session goes the other way.") for _ in changes]
         self._look_ahead(changes)
+        self._read_ahead(changes)
         outcomes: dict[int, Outcome] = {}
         steps: dict[int, Step] = {}
         names: set[str] = set()
@@ -259,10 +260,10 @@ class Taking:
         if verdict is Verdict.ADD and change.record is not None and change.record.copy_of:
             step.copy_of = self._links.original(change.record.copy_of)
         same = own is not None and own.content == result.content
-        staged = None if same else session.staging.put(result.content, result.data, mode=item.mode, mtime_ns=item.mtime_ns)
         if same and row is not None:
             item = replace(item, mtime_ns=row.item.mtime_ns)
-        step.change = Change(item, row, staged, None, session.partner.replica if plain else 0)
+        step.result = None if same else result
+        step.change = Change(item, row, None, None, session.partner.replica if plain else 0)
         return step
 
     def _set_aside(self, step: Step, row: Row, own: Text) -> None:
@@ -341,6 +342,15 @@ class Taking:
             found = [held.key for change in deletes if (held := self._links.named(change)) is not None]
             rows = self._session.journal.get_many(found)
             self._guard(sum(row.item.live for row in rows.values()), stop=True)
+
+    def _read_ahead(self, changes: Sequence[Incoming]) -> None:
+        """Look up together what deciding about these changes takes: names that the map knows, rows and texts."""
+        session = self._session
+        keys = {key: change.id for change in changes if (key := key_of(change.id)) is not None}
+        held = session.maps.read_ahead("luid" if session.server else "guid", keys.values())
+        held += session.maps.read_ahead("key", keys)
+        rows = session.journal.read_ahead({*keys, *(one.key for one in held)})
+        session.journal.texts.read_ahead([one.base for one in held if one.base] + [row.item.content for row in rows if row.item.live])
 
     @property
     def _stops(self) -> bool:

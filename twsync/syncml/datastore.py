@@ -138,10 +138,10 @@ class Datastore(Protocol):
     def sent(self, change: Outgoing, status: int) -> None:
         """The other side answered a change; one that is never answered, or with an error, stays pending for the next session."""
 
-    def map(self, guid: str, luid: str) -> int:
-        """Server: the client says under which LUID it stored the Add `guid`.
+    def map(self, pairs: Sequence[tuple[str, str]]) -> Sequence[int]:
+        """Server: the client says under which LUIDs it stored Adds, in pairs (temporary GUID, LUID).
 
-        :returns: the SyncML status: 200, or 404 for a GUID that was never given out. The same pair again is 200.
+        :returns: the SyncML status of each: 200, or 404 for a GUID that was never given out. The same pair again is 200.
         """
 
     def maps(self) -> Sequence[tuple[str, str]]:

@@ -269,16 +269,15 @@ def take_map(datastore: Datastore, command: Map) -> int:
     :returns: 200, or the status of the last pair that was not taken.
     :raises TwsyncError: the store failed.
     """
-    code: int = StatusCode.OK
-    for pair in command.items:
-        said = _map_pair(datastore, pair.target, pair.source)
-        code = said if not succeeded(said) else code
-    return code
+    refused = [_refusal(pair.target, pair.source) for pair in command.items]
+    taken = [(pair.target, pair.source) for pair, code in zip(command.items, refused, strict=True) if code is StatusCode.OK]
+    said = iter(datastore.map(taken) if taken else ())
+    codes = [next(said) if code is StatusCode.OK else code for code in refused]
+    return next((code for code in reversed(codes) if not succeeded(code)), StatusCode.OK)
 
 
-def _map_pair(datastore: Datastore, guid: str, luid: str) -> int:
+def _refusal(guid: str, luid: str) -> StatusCode:
+    """The status of a pair that a store is not asked about; OK: it is."""
     if not guid or not luid:
         return StatusCode.INCOMPLETE
-    if max(len(guid), len(luid)) > limits.MAX_ITEM_NAME:
-        return StatusCode.BAD_REQUEST
-    return datastore.map(guid, luid)
+    return StatusCode.BAD_REQUEST if max(len(guid), len(luid)) > limits.MAX_ITEM_NAME else StatusCode.OK

@@ -194,7 +194,7 @@ def test_maps_are_answered(both) -> None:
     assert change.record is not None
     assert str(change.record.data).strip() == "A=1"
     other.sent(change, 201)
-    assert [other.map(change.id, "7"), other.map(change.id, "7"), other.map("4711", "8")] == [200, 200, 404]
+    assert other.map([(change.id, "7"), (change.id, "7"), ("4711", "8")]) == [200, 200, 404]
     other.commit(Anchors("s", "c"))
     other.close()
     again = both.alone()

@@ -61,7 +61,7 @@ class Session:
             if status is not None:
                 self.store.sent(one, status)
             if one.action is Action.ADD and luid is not None:
-                assert self.store.map(one.id, f"{luid}{number}") == 200
+                assert self.store.map([(one.id, f"{luid}{number}")]) == [200]
         return found
 
     def end(self, commit: bool = True) -> None:
@@ -326,10 +326,10 @@ def test_an_add_that_was_answered_waits_for_its_map(server, tools) -> None:
     server.write("a.vcf", tools.card("Ann", "TEL:1"))
     assert hold(server)[1] == []
     session = Session(server)
-    assert session.store.map("1", "77") == 200
+    assert session.store.map([("1", "77")]) == [200]
     assert session.give() == [("Replace", "77")]
-    assert session.store.map("1", "77") == 200
-    assert session.store.map("5", "77") == 404
+    assert session.store.map([("1", "77")]) == [200]
+    assert session.store.map([("5", "77")]) == [404]
     session.end()
 
 
@@ -540,7 +540,7 @@ def test_a_device_gets_the_form_that_it_prefers(server, tools) -> None:
     assert change.record.type == "text/x-vcard"
     assert "VERSION:2.1" in str(change.record.data)
     session.store.sent(change, 201)
-    assert session.store.map(change.id, "7") == 200
+    assert session.store.map([(change.id, "7")]) == [200]
     # It says the same again in its own form: nothing has changed.
     again = Incoming(Action.REPLACE, "7", change.record)
     session.end()
@@ -643,7 +643,7 @@ def test_too_many_deletes_of_another_host_stop_the_session_before_the_first(serv
 def test_what_is_no_text_is_refused(server, tools) -> None:
     bad = [add("\ud800", tools.card("Ann")), add("x" * 600, tools.card("Ann")), gone("\ud800"), add("1", tools.card("\ud800"))]
     assert hold(server, *bad)[0] == [414, 414, 414, 415]
-    assert Session(server).store.map("1", "\ud800") == 414
+    assert Session(server).store.map([("1", "\ud800")]) == [414]
     assert server.files() == {}
 
 
