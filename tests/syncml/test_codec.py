@@ -80,10 +80,10 @@ def test_sizes_add_up(path: Path, encoding: Encoding) -> None:
     total = len(codec.encode(Message(message.header, (), True), encoding))
     for command in message.body:
         if isinstance(command, Sync):
-            total += codec.size(msgspec.structs.replace(command, commands=()), encoding, protocol)
-            total += sum(codec.size(inside, encoding, protocol) for inside in command.commands)
+            total += len(codec.part(msgspec.structs.replace(command, commands=()), encoding, protocol))
+            total += sum(len(codec.part(inside, encoding, protocol)) for inside in command.commands)
         else:
-            total += codec.size(command, encoding, protocol)
+            total += len(codec.part(command, encoding, protocol))
     assert total == len(codec.encode(msgspec.structs.replace(message, final=True), encoding))
 
 
@@ -166,7 +166,7 @@ def test_advice_that_1_0_does_not_have_is_left_out(encoding: Encoding) -> None:
 @pytest.mark.parametrize("command", NEWER, ids=lambda command: type(command).__name__)
 def test_meaning_that_1_1_does_not_have_is_refused(encoding: Encoding, command: Alert | Change) -> None:
     with pytest.raises(FormatError, match="does not have"):
-        codec.size(command, encoding, Protocol.V1_1)
+        codec.part(command, encoding, Protocol.V1_1)
 
 
 def test_what_xml_cannot_hold() -> None:
@@ -174,7 +174,7 @@ def test_what_xml_cannot_hold() -> None:
     for data in ("\x01", "a\0b", "\ufffe", "\ud800", b"\xff"):
         change = Change("Add", "1", (Item(data=data),))
         with pytest.raises(FormatError, match="base64"):
-            codec.size(change, Encoding.XML, Protocol.V1_2)
+            codec.part(change, Encoding.XML, Protocol.V1_2)
     octets = Message(HEADER, (Change("Add", "1", (Item(data=b"\xff\0"),)),))
     assert codec.decode(codec.encode(octets, Encoding.WBXML)).message == octets
 

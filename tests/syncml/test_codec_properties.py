@@ -46,6 +46,7 @@ from twsync.syncml.document import (
     Status,
     Sync,
 )
+from twsync.syncml.draft import Draft
 
 RECORDED = sorted((Path(__file__).parent.parent / "vectors" / "syncml").rglob("*-r??.[wx]*ml"))
 
@@ -171,8 +172,9 @@ ANY = st.one_of([messages(protocol) for protocol in Protocol])
 def test_there_and_back(encoding: Encoding, message: Message) -> None:
     data = codec.encode(message, encoding)
     assert codec.decode(data) == codec.Decoded(message, encoding)
+    assert Draft(message.header, encoding).encode(message) == data
     base = Message(message.header, (), True)
-    sizes = sum(codec.size(command, encoding, message.header.protocol) for command in message.body)
+    sizes = sum(len(codec.part(command, encoding, message.header.protocol)) for command in message.body)
     assert len(codec.encode(base, encoding)) + sizes == len(codec.encode(Message(message.header, message.body, True), encoding))
 
 

@@ -25,13 +25,13 @@ from twsync.syncml.document import (
     Location,
     Map,
     MapItem,
-    Message,
     Meta,
     Protocol,
     Put,
     Status,
     Sync,
 )
+from twsync.syncml.draft import Draft
 from twsync.syncml.outbox import Outbox
 from twsync.syncml.packages import TABLE, Course, Event, Stage
 from twsync.syncml.references import Awaited, addresses, status
@@ -44,8 +44,7 @@ def add(name: str, data: str | None = "x") -> Change:
 
 
 def outbox(limit: int, encoding: Encoding = Encoding.XML) -> Outbox:
-    overhead = len(codec.encode(Message(HEADER, (), True), encoding))
-    return Outbox(HEADER, limit, overhead, lambda command: codec.size(command, encoding, Protocol.V1_2))
+    return Outbox(Draft(HEADER, encoding), limit)
 
 
 @given(sizes=st.lists(st.integers(0, 800), max_size=30), limit=st.integers(1500, 6000), encoding=st.sampled_from(Encoding))
@@ -57,6 +56,7 @@ def test_a_message_is_never_larger_than_its_limit(sizes: list[int], limit: int, 
     box.close_sync()
     message = box.message(final=True)
     assert len(codec.encode(message, encoding)) <= limit
+    assert [box.encoded(final) for final in (True, False)] == [codec.encode(box.message(final), encoding) for final in (True, False)]
     (sync,) = [command for command in message.body if isinstance(command, Sync)]
     kept = [change for change in written if change is not None]
     assert list(sync.commands) == kept

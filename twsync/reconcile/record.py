@@ -47,7 +47,7 @@ class Verdict(enum.Enum):
     "Deleted on both sides."
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """What is known of one record on both sides."""
 
     own: Own
@@ -63,7 +63,7 @@ class Facts(msgspec.Struct, frozen=True):
     "How the other side's version stands to the own one (NEWER: theirs dominates); None: one of them has none."
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What is to be done, and what the other side is answered (fact sheet section 6)."""
 
     verdict: Verdict

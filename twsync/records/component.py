@@ -15,7 +15,7 @@ from twsync.records.contentline import Parameter, Property, fold, parse_line, un
 LISTS = frozenset({"CATEGORIES", "NICKNAME", "RESOURCES", "EXDATE", "RDATE"})
 
 
-class Component(msgspec.Struct, frozen=True):
+class Component(msgspec.Struct, frozen=True, gc=False):
     """A component with what stands in it, in order; frozen, so that parsed records can be cached and shared."""
 
     name: str

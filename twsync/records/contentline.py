@@ -21,14 +21,14 @@ from twsync import limits
 from twsync.errors import FormatError
 
 
-class Parameter(msgspec.Struct, frozen=True):
+class Parameter(msgspec.Struct, frozen=True, gc=False):
     """A parameter as spelled; `name` is empty for one of vCard 2.1 that has none."""
 
     name: str
     values: tuple[str, ...]
 
 
-class Property(msgspec.Struct, frozen=True):
+class Property(msgspec.Struct, frozen=True, gc=False):
     """One content line, names as spelled."""
 
     name: str

@@ -24,7 +24,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_@][A-Za-z0-9_.@+-]*\Z")
 _NUMBER_DIGITS = 8
 
 
-class Identity(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """What a slow sync matches records by, in this order."""
 
     uid: str

@@ -22,7 +22,7 @@ _LIKENESS = "i.key, t.uid, t.digest, t.likeness"
 _LIVE = f"SELECT {_LIKENESS} FROM item i JOIN record_text t ON t.collection = i.collection AND t.content = i.content"
 
 
-class Text(msgspec.Struct, frozen=True):
+class Text(msgspec.Struct, frozen=True, gc=False):
     """A valid record in its stored form."""
 
     content: bytes

@@ -21,7 +21,7 @@ FULL_DISK = "disk-full"
 _RESOLUTIONS = {207: "merged", 208: "ours", 209: "duplicate", 419: "theirs"}
 
 
-class Step(msgspec.Struct):
+class Step(msgspec.Struct, gc=False):
     """One change, decided."""
 
     key: bytes

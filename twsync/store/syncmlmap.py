@@ -22,7 +22,7 @@ _NAMES = {"key": 0, "luid": 1, "guid": 2}
 Name = Literal["key", "luid", "guid"]
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """What a partner has of one key."""
 
     key: bytes
@@ -44,7 +44,7 @@ class Held(msgspec.Struct, frozen=True):
     "The last session that compared everything and met the item."
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A row that is out of step, or (comparing everything) any live one."""
 
     key: bytes

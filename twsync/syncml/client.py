@@ -24,11 +24,12 @@ from twsync.syncml.clientsetup import ClientSetup, Remembered, Wanted, told
 from twsync.syncml.clientstore import ClientStore
 from twsync.syncml.clienttraffic import ServerAbilities
 from twsync.syncml.clienttries import Tries
-from twsync.syncml.codec import decode, encode, size
+from twsync.syncml.codec import decode
 from twsync.syncml.codes import AlertCode, StatusCode, number, succeeded
 from twsync.syncml.datastore import Datastores, Peer
 from twsync.syncml.deviceinfo import entry_for, get_devinf, own_devinf, put_devinf
 from twsync.syncml.document import Alert, Command, DevInf, Header, Item, Location, Message, Meta, Protocol, Status
+from twsync.syncml.draft import Draft
 from twsync.syncml.outbox import Outbox
 from twsync.syncml.references import Awaited, header_status
 from twsync.syncml.sending import Answer
@@ -146,7 +147,7 @@ class ClientSession:
         if not any(store.alive for store in self._stores):
             return self._end(None)
         self._happens(Event.STARTED)
-        return self._request(outbox.message(final=True))
+        return self._request(outbox.encoded(final=True))
 
     def _told(self, fingerprint: str, code: int) -> None:
         if succeeded(code):
@@ -272,7 +273,7 @@ class ClientSession:
             self._happens(Event.WRITTEN)
         elif outbox.only_statuses and self._server_open:
             outbox.add(self._session_alert(AlertCode.NEXT_MESSAGE))
-        return self._request(outbox.message(final=final))
+        return self._request(outbox.encoded(final=final))
 
     def _write_package(self, outbox: Outbox) -> bool:
         """Write what there is to say in this phase; whether the own package is complete with it."""
@@ -307,8 +308,7 @@ class ClientSession:
             cred=self._tries.access.cred(self._tries.protocol),
             meta=Meta(max_msg_size=setup.max_message, max_obj_size=setup.max_object if later else None),
         )
-        overhead = len(encode(Message(header, final=True), self._tries.encoding))
-        return Outbox(header, self._limit(), overhead, lambda command: size(command, self._tries.encoding, self._tries.protocol))
+        return Outbox(Draft(header, self._tries.encoding), self._limit())
 
     def _limit(self) -> int:
         """Bytes of the next message at most. The first has to hold the device information and every Alert, and no limit was named yet."""
@@ -316,9 +316,9 @@ class ClientSession:
             return limits.MAX_SYNCML_DOCUMENT
         return max(limits.SYNCML_LEAST_MESSAGE, min(self._server_limit or limits.SYNCML_UNSAID_MESSAGE, self._setup.max_message))
 
-    def _request(self, message: Message) -> Request:
+    def _request(self, message: bytes) -> Request:
         delay = 0.0 if self._idle == 0 else min(limits.CLIENT_LONGEST_PAUSE, 0.5 * 2.0**self._idle)
-        self._last = Request(self._url, encode(message, self._tries.encoding), self._tries.encoding.value, delay)
+        self._last = Request(self._url, message, self._tries.encoding.value, delay)
         return self._last
 
     # --- what is known -------------------------------------------------------------------------------------------------------------

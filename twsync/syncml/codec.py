@@ -55,16 +55,16 @@ def encode(message: Message, encoding: Encoding) -> bytes:
     return xmlcodec.document(root, message.header.protocol)
 
 
-def size(command: Command, encoding: Encoding, protocol: Protocol) -> int:
-    """Bytes that a command adds to a message, exactly: ``len(encode(...))`` of a message is that of the same message without
-    commands but with `final`, plus the sizes of its commands; a Sync's, that of the Sync without commands plus the sizes of those.
+def part(command: Command, encoding: Encoding, protocol: Protocol) -> bytes:
+    """What a command adds to a message, wherever in it: ``encode(...)`` of a message is as long as that of the same message without
+    commands but with `final`, plus its commands; a Sync, as that Sync without commands plus those.
 
     :raises FormatError: the command holds what the encoding or the version cannot say; it has to stay out of the message.
     """
     element = Writer(protocol, encoding).command(command)
     if encoding is Encoding.WBXML:
-        return len(wbxml.encode_part(element, SYNCML[protocol]))
-    return len(xmlcodec.part(element, protocol))
+        return wbxml.encode_part(element, SYNCML[protocol])
+    return xmlcodec.part(element, protocol)
 
 
 def _charset(content_type: str | None) -> str | None:

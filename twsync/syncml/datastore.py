@@ -28,7 +28,7 @@ class Action(enum.StrEnum):
     DELETE = "Delete"
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """The content of an item as it travels."""
 
     type: str
@@ -40,7 +40,7 @@ class Record(msgspec.Struct, frozen=True):
     "An Add between twsync hosts: the LUID of the item of which this is what lost a conflict (209); empty: of none."
 
 
-class Incoming(msgspec.Struct, frozen=True):
+class Incoming(msgspec.Struct, frozen=True, gc=False):
     """A change that the other side sent, put together from its chunks."""
 
     action: Action
@@ -55,7 +55,7 @@ class Incoming(msgspec.Struct, frozen=True):
     soft: bool = False
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What came of a change."""
 
     status: int
@@ -64,7 +64,7 @@ class Outcome(msgspec.Struct, frozen=True):
     "For people; goes into the Status' Item."
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A change for the other side."""
 
     action: Action

@@ -58,7 +58,7 @@ class Mem(msgspec.Struct, frozen=True):
     shared: bool = False
 
 
-class Meta(msgspec.Struct, frozen=True, omit_defaults=True):
+class Meta(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The MetInf children of a Meta (or, for anchors in a Status, of a Data) element."""
 
     format: str | None = None
@@ -85,7 +85,7 @@ class Filter(msgspec.Struct, frozen=True):
     filter_type: str | None = None
 
 
-class Location(msgspec.Struct, frozen=True, omit_defaults=True):
+class Location(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Target or Source."""
 
     uri: str
@@ -194,7 +194,7 @@ class DevInf(msgspec.Struct, frozen=True, omit_defaults=True):
 Data: TypeAlias = str | bytes | DevInf | Meta
 
 
-class Item(msgspec.Struct, frozen=True, omit_defaults=True):
+class Item(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Item."""
 
     target: Location | None = None
@@ -233,7 +233,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     "VerProto (or VerDTD) of a received message if it is none of ours, such as ``DM/1.2``: to be answered 513. Never written."
 
 
-class Status(msgspec.Struct, frozen=True, omit_defaults=True):
+class Status(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Status."""
 
     cmd_id: str
@@ -259,7 +259,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     correlator: str | None = None
 
 
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Add, Replace, Delete, Copy or Move (`name` says which)."""
 
     name: str
@@ -295,7 +295,7 @@ class Group(msgspec.Struct, frozen=True, omit_defaults=True):
     no_resp: bool = False
 
 
-class MapItem(msgspec.Struct, frozen=True):
+class MapItem(msgspec.Struct, frozen=True, gc=False):
     """One pair of a Map."""
 
     target: str

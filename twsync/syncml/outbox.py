@@ -8,33 +8,28 @@ affair.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
 from twsync import limits
-from twsync.syncml.document import Change, Command, Header, Map, Message, Status, Sync
+from twsync.syncml.document import Change, Command, Map, Message, Status, Sync
+from twsync.syncml.draft import Draft
 
 C = TypeVar("C", bound=Command)
-
-#: Measures a command: bytes it takes in the encoding of the session.
-Measure = Callable[[Command], int]
 
 
 class Outbox:
     """One message to be sent.
 
-    :param header: with the final MsgID.
+    :param draft: empty.
     :param limit: bytes that the other side takes (its MaxMsgSize), or what we never exceed.
-    :param overhead: bytes of the message without any command.
-    :param measure: see `Measure`.
     """
 
-    def __init__(self, header: Header, limit: int, overhead: int, measure: Measure) -> None:
-        self.header = header
-        self._measure = measure
-        self.capacity = limit - overhead - limits.SYNCML_MESSAGE_MARGIN
+    def __init__(self, draft: Draft, limit: int) -> None:
+        self.header = draft.header
+        self._draft = draft
+        self.capacity = limit - draft.overhead - limits.SYNCML_MESSAGE_MARGIN
         "Bytes for commands in all."
         self._room = self.capacity
         self._commands: list[Command] = []
@@ -50,7 +45,7 @@ class Outbox:
 
     def measure(self, command: Command) -> int:
         """Bytes that a command would take."""
-        return self._measure(command)
+        return self._draft.size(command)
 
     @property
     def fresh(self) -> bool:
@@ -122,9 +117,13 @@ class Outbox:
         self.close_sync()
         return Message(header=self.header, body=tuple(self._commands), final=final)
 
+    def encoded(self, final: bool) -> bytes:
+        """The finished message as it travels."""
+        return self._draft.encode(self.message(final))
+
     def _fit(self, command: C, alone: bool) -> C | None:
         numbered: C = msgspec.structs.replace(command, cmd_id=str(self._next))
-        size, pairs = self._measure(numbered), len(numbered.items) if isinstance(numbered, Map) else 0
+        size, pairs = self._draft.size(numbered), len(numbered.items) if isinstance(numbered, Map) else 0
         # Also what fits must not be more elements than a reader takes (MAX_SYNCML_ELEMENTS): a pair is five, a Status some ten.
         full = self._next > limits.MAX_SYNCML_COMMANDS // 2 or self._pairs + pairs > limits.MAX_SYNCML_ITEMS // 8
         if (size > self._room or full) and not alone:

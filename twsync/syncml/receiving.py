@@ -49,7 +49,7 @@ class Received(msgspec.Struct):
     "Items that were refused, or not carried out."
 
 
-class _Slot(msgspec.Struct):
+class _Slot(msgspec.Struct, gc=False):
     """A Status that is owed, in its place."""
 
     command: SyncCommand

@@ -12,7 +12,6 @@ from collections.abc import Callable
 import msgspec
 
 from twsync import limits
-from twsync.syncml import codec
 from twsync.syncml.codes import AlertCode, StatusCode, number
 from twsync.syncml.datastore import Datastores
 from twsync.syncml.deviceinfo import OwnDevice
@@ -30,6 +29,7 @@ from twsync.syncml.document import (
     Status,
     Sync,
 )
+from twsync.syncml.draft import Draft
 from twsync.syncml.outbox import Outbox
 from twsync.syncml.packages import Stage
 from twsync.syncml.ports import Accounts, Devices
@@ -176,7 +176,7 @@ class ServerSession:
             return None
         outbox = self._outbox(header, encoding, self._resp_uri)
         outbox.add(header_status(header, StatusCode.IN_PROGRESS))
-        return _written(outbox.message(final=False), encoding)
+        return Reply(outbox.encoded(final=False), encoding.value)
 
     def close(self) -> None:
         """Give up: what was taken and mapped stays, the anchors do not move."""
@@ -233,7 +233,7 @@ class ServerSession:
             for command in message.body:
                 if not isinstance(command, Status) and outbox.add(status(header.msg_id, command, code)) is None:
                     break
-        return _written(outbox.message(final=True), self._encoding)
+        return Reply(outbox.encoded(final=True), self._encoding.value)
 
     # --- answering -----------------------------------------------------------------------------------------------------------------
 
@@ -264,7 +264,7 @@ class ServerSession:
         whole = self._write_statuses(outbox)
         if work is not None and work.suspended:
             self.over = True
-            return _written(outbox.message(final=True), self._encoding)
+            return Reply(outbox.encoded(final=True), self._encoding.value)
         if whole and self._client_over and stores is not None and work is not None:
             whole = work.write(outbox, self._awaited) and stores.fill(outbox, self._awaited)
         final = whole and self._client_over
@@ -274,7 +274,7 @@ class ServerSession:
             self._client_over = False
         alive = any(store.alive for store in stores or ())
         self.over = not alive if final else self.over and not alive
-        return _written(outbox.message(final), self._encoding)
+        return Reply(outbox.encoded(final), self._encoding.value)
 
     def _write_statuses(self, outbox: Outbox) -> bool:
         while self._statuses:
@@ -303,14 +303,9 @@ class ServerSession:
             meta=Meta(max_msg_size=own_limit, max_obj_size=size),
         )
         limit = max(min(self._max_message or limits.SYNCML_UNSAID_MESSAGE, own_limit), limits.SYNCML_LEAST_MESSAGE)
-        overhead = len(codec.encode(Message(header=answer, final=True), encoding))
-        return Outbox(answer, limit, overhead, lambda command: codec.size(command, encoding, header.protocol))
+        return Outbox(Draft(answer, encoding), limit)
 
 
 def _brings(command: Command) -> bool:
     """Whether a command gets the session on, other than as the answer to one of ours."""
     return not isinstance(command, Status) and not (isinstance(command, Alert) and number(command.code) == AlertCode.NEXT_MESSAGE)
-
-
-def _written(message: Message, encoding: Encoding) -> Reply:
-    return Reply(codec.encode(message, encoding), encoding.value)

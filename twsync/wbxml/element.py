@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Element(msgspec.Struct):
+class Element(msgspec.Struct, gc=False):
     """An element: children or text, never both (text beside children is white space or nothing that SyncML knows).
 
     Names carry no namespace: within one of the languages no two namespaces (code pages) share a name.
