@@ -44,7 +44,7 @@ FILES = Module(
     "twsync.store._files",
     ("files_api.h",),
     ("files.h",),
-    ("blake3_many.c", "blake3_avx2.c", "blake3_avx512.c", "smallfiles.c"),
+    ("blake3_many.c", "blake3_avx2.c", "blake3_avx512.c", "smallfiles.c", "listing.c"),
     ("blake3_many.h", "blake3_lanes.h"),
 )
 MODULES = (CORE, FILES) if sys.platform == "linux" else (CORE,)

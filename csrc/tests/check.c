@@ -239,6 +239,7 @@ int main(void) {
     test_streams();
     test_hostile();
     test_files();
+    test_listing();
     test_bulk();
     puts("ok");
     return 0;

@@ -51,6 +51,7 @@ void test_kernels(void);
 void test_streams(void);
 void test_hostile(void);
 void test_files(void);
+void test_listing(void);
 void test_bulk(void);
 
 #endif

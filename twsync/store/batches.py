@@ -63,6 +63,44 @@ class Batches:
             found = _FOUND.iter_unpack(bytes(ffi.buffer(stats, count * _FOUND.size)))
             yield from zip(bytes(ffi.buffer(names, used[0])).split(b"\0"), found)  # noqa: B905 - an empty one behind the last name
 
+    def differences(
+        self, fd: int, names: bytes, stats: bytes, suffix: bytes, own: bytes
+    ) -> tuple[list[tuple[bytes, Found]], list[bytes], int, int]:
+        """An open directory beside what is known of it; see `twsync.store.listing.Differences`.
+
+        :param names: those that are known, each once, a NUL behind each.
+        :param stats: what is known of each.
+        :param own: a name that does not count.
+        :raises OSError: it cannot be listed.
+        """
+        ffi, count = self._ffi, len(stats) // _FOUND.size
+        places = 1 << (2 * count + 1).bit_length()
+        known, met, starts = ffi.new("twf_known *"), self._new("uint8_t[]", count), self._new("size_t[]", count)
+        table, room, used = self._new("uint64_t[]", places), self._new("char[]", _NAMES), self._new("size_t *")
+        listed = self._new("twf_stat[]", _ENTRIES)
+        changed: list[tuple[bytes, Found]] = []
+        with ffi.from_buffer("char[]", names) as known_names, ffi.from_buffer("twf_stat[]", stats) as known_stats:
+            known.names, known.names_size, known.stats, known.count = known_names, len(names), known_stats, count
+            known.met, known.starts, known.table, known.mask = met, starts, table, places - 1
+            known.secret = [*Struct("=QQ").unpack(os.urandom(16))]
+            if self._lib.twf_known_begin(known):
+                raise ValueError("these are not names and their stats")
+            while True:
+                used[0] = _NAMES
+                step = self._lib.twf_list(fd, room, used, listed, _ENTRIES)
+                if step < 0:
+                    raise OSError(-step, os.strerror(-step))
+                if not step:
+                    break
+                step = self._lib.twf_differing(known, suffix, own, room, used, listed, step)
+                found = _FOUND.iter_unpack(bytes(ffi.buffer(listed, step * _FOUND.size)))
+                changed += zip(bytes(ffi.buffer(room, used[0])).split(b"\0"), found)  # noqa: B905 - an empty one behind the last name
+        missing, seen, at = [], bytes(ffi.buffer(met)), -1
+        while (at := seen.find(0, at + 1)) >= 0:
+            start = starts[at]
+            missing.append(names[start : names.index(0, start)])
+        return changed, missing, known.equal, known.other
+
     def contents(self, fd: int, names: Sequence[bytes]) -> Iterator[tuple[bytes, Found]]:
         """Content ids of the small files of an open directory, with the stat that belongs to each."""
         ffi, count = self._ffi, len(names)

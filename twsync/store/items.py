@@ -21,7 +21,8 @@ _GUARDED = f"INSERT INTO {_INTO} VALUES ({', '.join('?' * 17)}) {_REPLACE} WHERE
 #: Rows that one statement looks up.
 _TOGETHER = 64
 _ONE = f"SELECT {_ROW} FROM item WHERE collection = ? AND key = ?"
-_MANY = f"SELECT {_ROW} FROM item WHERE collection = ? AND key IN ({', '.join('?' * _TOGETHER)})"
+_AMONG = f"FROM item WHERE collection = ? AND key IN ({', '.join('?' * _TOGETHER)})"
+_MANY = f"SELECT {_ROW} {_AMONG}"
 
 #: A row as a scan needs it: key, st_size, st_mtime_ns, st_ctime_ns, st_ino, and type and permissions as an st_mode has them.
 Glance = tuple[bytes, int, int, int, int, int]
@@ -60,18 +61,25 @@ class Items:
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Row]:
         """The rows of those keys that have one."""
         asked = list(keys)
-        rows: dict[bytes, Row] = {}
-        with self._database.lock:
-            if not asked or not self.seq:
-                return rows
-            for start in range(0, len(asked), _TOGETHER):
-                some = asked[start : start + _TOGETHER]
-                # Always as many as the statement has, so that there is one statement: what is missing is filled up with the last one.
-                some += some[-1:] * (_TOGETHER - len(some)) if len(some) > 1 else []
-                sql = _ONE if len(some) == 1 else _MANY
-                rows.update((found[0], _row(found)) for found in self._database.rows(sql, (self._collection, *some)))
+        if len(asked) == 1:
+            row = self.get(asked[0])
+            return {} if row is None else {row.key: row}
+        rows = {found[0]: _row(found) for found in self._among(_MANY, asked)}
         # In the order asked for.
         return {key: rows[key] for key in asked if key in rows}
+
+    def _among(self, sql: str, keys: list[bytes]) -> list[Any]:
+        """What a statement with `_AMONG` finds; some more than once."""
+        found: list[Any] = []
+        with self._database.lock:
+            if not keys or not self.seq:
+                return found
+            for start in range(0, len(keys), _TOGETHER):
+                some = keys[start : start + _TOGETHER]
+                # Always as many as the statement has, so that there is one statement: what is missing is filled up with the last one.
+                some += some[-1:] * (_TOGETHER - len(some))
+                found += self._database.rows(sql, (self._collection, *some))
+        return found
 
     def under(self, key: bytes) -> list[Row]:
         """Rows below a directory, sorted by key (all rows for ``b""``)."""
@@ -84,6 +92,25 @@ class Items:
     def glances(self) -> list[Glance]:
         """All live rows as a scan needs them."""
         return self._database.rows(f"SELECT {_GLANCE} FROM item WHERE collection = ? AND kind != 0", (self._collection,))
+
+    def glances_of(self, keys: Iterable[bytes]) -> dict[bytes, Glance]:
+        """The live rows of those keys that have one."""
+        return {found[0]: found for found in self._among(f"SELECT {_GLANCE} {_AMONG} AND kind != 0", list(keys))}
+
+    def glances_below(self, key: bytes) -> list[Glance]:
+        """The live rows below a directory."""
+        # "0" is the byte after "/".
+        sql = f"SELECT {_GLANCE} FROM item WHERE collection = ? AND key > ? AND key < ? AND kind != 0"
+        return self._database.rows(sql, (self._collection, key + b"/", key + b"0"))
+
+    def glances_since(self, seq: int) -> dict[bytes, Glance | None]:
+        """Rows with a greater sequence number; None: it is a tombstone."""
+        found = self._database.rows(f"SELECT kind, {_GLANCE} FROM item WHERE collection = ? AND seq > ?", (self._collection, seq))
+        return {one[1]: one[1:] if one[0] else None for one in found}
+
+    def count_since(self, seq: int) -> int:
+        """How many rows have a greater sequence number."""
+        return int(self._database.row("SELECT count(*) FROM item WHERE collection = ? AND seq > ?", (self._collection, seq))[0])
 
     def changes(self, after: int, upto: int | None, exclude_partner: int) -> list[Item]:
         """Items changed in a range of sequence numbers, by sequence number."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twsync.store.scan import ScanResult
 
 #: Tables with rows of one collection, by its number.
-_TABLES = ("item", "intent", "deferred", "anchor", "syncml_partner", "record_past", "record_session", "record_text")
+_TABLES = ("item", "intent", "deferred", "anchor", "syncml_partner", "record_past", "record_session", "record_text", "listing")
 
 
 class Journal:
@@ -133,6 +133,18 @@ class CollectionJournal:
     def glances(self) -> list[Glance]:
         """All live rows as a scan needs them."""
         return self._items.glances()
+
+    def glances_of(self, keys: Iterable[bytes]) -> dict[bytes, Glance]:
+        """The live rows of those keys that have one."""
+        return self._items.glances_of(keys)
+
+    def glances_below(self, key: bytes) -> list[Glance]:
+        """The live rows below a directory."""
+        return self._items.glances_below(key)
+
+    def glances_since(self, seq: int) -> dict[bytes, Glance | None]:
+        """Rows with a greater sequence number; None: it is a tombstone."""
+        return self._items.glances_since(seq)
 
     def changes(self, after: int, upto: int | None = None, exclude_partner: int = 0) -> list[Item]:
         """Items with `after` < seq <= `upto`, but no rows last taken from the replica `exclude_partner`, by seq."""

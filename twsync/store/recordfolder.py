@@ -15,6 +15,7 @@ from twsync.errors import FormatError, PathError
 from twsync.reconcile.model import Kind
 from twsync.records import Family
 from twsync.store.ignore import Ignore
+from twsync.store.knownfolder import KnownFolder
 from twsync.store.paths import Gate, validate_key
 from twsync.store.recordjournal import RecordJournal
 from twsync.store.recordtexts import Text
@@ -68,10 +69,19 @@ class RecordFolder:
         self.family = family
         self.device = device
         self.names = RecordNames(family)
+        self._outdated = 0
 
     def look(self, now_ns: int, only: list[bytes] | None = None) -> ScanResult:
         """Find local changes; see `scan`."""
-        return scan(self.gate, self.journal, self.names, now_ns=now_ns, device=self.device, only=only)
+        known = KnownFolder(self.journal, self.names, records.suffix(self.family).encode()) if only is None else None
+        found = scan(self.gate, self.journal, self.names, now_ns=now_ns, device=self.device, only=only, flat=known)
+        if known is not None:
+            self._outdated = known.outdated
+        return found
+
+    def settle(self) -> None:
+        """When a session is over: what makes the next look cheap."""
+        self.journal.renew_listing(self._outdated)
 
     def learn(self, found: ScanResult) -> list[tuple[bytes, str]]:
         """Write what `look` found into the journal.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from twsync import limits
 from twsync.errors import PathError
@@ -20,12 +21,14 @@ from twsync.store.batches import Found
 from twsync.store.beside import Beside
 from twsync.store.hashing import never
 from twsync.store.ignore import Ignore
-from twsync.store.items import Glance
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate, split_key
 from twsync.store.reading import Reading
 from twsync.store.rows import NO_STAT, Row, Stat
 from twsync.store.walk import Seen, Walk
+
+if TYPE_CHECKING:
+    from twsync.store.knownfolder import KnownFolder
 
 #: Changes that are worth taking while the scan goes on.
 MANY = 2048
@@ -44,7 +47,7 @@ class ScanResult:
     found: int
     "Entries on the disk, ignored and skipped ones included, twsync's own folder not."
     known: int
-    "Live rows that the journal had before."
+    "Live rows that the journal had before; of a look at some keys alone, those of them."
 
 
 def scan(
@@ -59,6 +62,7 @@ def scan(
     progress: Callable[[int, int], None] | None = None,
     early: Callable[[list[Row]], None] | None = None,
     large: Callable[[bytes, Found], Reading | None] | None = None,
+    flat: KnownFolder | None = None,
 ) -> ScanResult:
     """Find local changes. Takes as long as it takes, so call it in a pool.
 
@@ -70,9 +74,9 @@ def scan(
     :param early: takes what is there and new or changed while the scan goes on, if it is much, in a thread of its own; it is not among the
         changes of the result. What is gone always is: there may be a reason to doubt it.
     :param large: told of each large file before it is hashed; the reading that it gives, if it does, lets others read it meanwhile.
+    :param flat: for a folder whose items all lie at its top: says what of it has to be looked at.
     :raises StoreError: `cancelled`, `permission-denied` (the root), `too-many-files`.
     """
-    glances = journal.glances()
     findings = _Findings(journal, device)
     walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {}, large=large)
     with Beside(1, 1) as writer:
@@ -82,18 +86,23 @@ def scan(
             if early is not None and len(walk.seen) >= MANY:
                 writer.run(_nothing, early, findings.take(walk))
 
-        if only is None:
-            walk.known = {glance[0]: glance for glance in glances}
+        if only is not None:
+            known = _some(walk, only, journal)
+        elif flat is not None:
+            walk.entries = lambda fd: flat.entries(fd, walk.known)
+            walk.tree()
+            known, walk.found = flat.known, walk.found + flat.equal + flat.other
+        else:
+            walk.known = {glance[0]: glance for glance in journal.glances()}
+            known = len(walk.known)
             walk.progress = halfway
             walk.tree()
-        else:
-            _some(walk, only, glances)
         changes = findings.take(walk)
         writer.finish()
     gone = _vanished(walk)
     changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
     changes.sort(key=lambda row: row.item.key)
-    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, len(glances))
+    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, known)
 
 
 class _Findings:
@@ -123,19 +132,17 @@ class _Findings:
         return changes
 
 
-def _some(walk: Walk, only: Iterable[bytes], glances: list[Glance]) -> None:
-    """Look at some keys. What was a folder and is none any more takes everything below it along."""
-    live = {glance[0]: glance for glance in glances}
-    wanted = set()
+def _some(walk: Walk, only: Iterable[bytes], journal: CollectionJournal) -> int:
+    """Look at some keys. What was a folder and is none any more takes everything below it along. Returns how many live rows they have."""
+    asked = {}
     for key in only:
         try:
-            parts = split_key(key)
+            asked[key] = split_key(key)
         except PathError:
             continue
-        wanted.add(key)
-        above = [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
-        wanted.update(parent for parent in above if parent not in live)
-    for key in sorted(wanted):
+    above = {b"/".join(parts[:depth]) for parts in asked.values() for depth in range(1, len(parts))}
+    live = journal.glances_of(above.union(asked))
+    for key in sorted(above.difference(live).union(asked)):
         if walk.ignore.matches(key):
             continue
         there = walk.entry(key)
@@ -145,8 +152,8 @@ def _some(walk: Walk, only: Iterable[bytes], glances: list[Glance]) -> None:
         if not there:
             walk.known[key] = live[key]
         if stat.S_ISDIR(live[key][5]) and not folder and key not in walk.unknown:
-            below = key + b"/"
-            walk.known.update((other, glance) for other, glance in live.items() if other.startswith(below))
+            walk.known.update((glance[0], glance) for glance in journal.glances_below(key))
+    return len(live)
 
 
 def _silent(found: int, hashed: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from twsync import limits
@@ -14,6 +15,7 @@ from twsync.store.paths import Gate
 from twsync.store.recordfolder import RecordFolder
 from twsync.store.recordjournal import RecordJournal
 from twsync.store.recovery import recover
+from twsync.store.scan import ScanResult
 from twsync.store.staging import Staging
 from twsync.store.syncmledge import Edge
 from twsync.store.syncmlpartners import Partner
@@ -103,6 +105,13 @@ class RecordSession:
         except BaseException:
             self.staging.close()
             raise
+        # Two hosts look at their folders at the same time: both from here on, while they settle what kind of session it will be. (A host
+        # that is met for the first time is opened once more when it has said what it is.)
+        self._looking: Future[ScanResult] | None = None
+        if peer.twsync and peer.devinf is not None:
+            thread = ThreadPoolExecutor(1, "twsync look")
+            self._looking = thread.submit(folder.look, now_ns())
+            thread.shutdown(wait=False)
 
     def begin(self, sync_type: SyncType, resumed: bool) -> None:
         """Look for local changes.
@@ -112,7 +121,7 @@ class RecordSession:
         """
         self.sync_type = sync_type
         self.folder.adopt()
-        found = self.folder.look(self.now_ns())
+        found = self.folder.look(self.now_ns()) if self._looking is None else self._looking.result()
         guard = safety.guard_emptied(
             found.found, found.known, allowed=self.terms.allow_deletes, root=f"the folder of {self.journal.name} on {self.folder.device}"
         )
@@ -154,10 +163,14 @@ class RecordSession:
 
     def close(self) -> None:
         """Put things away; what could not be done now, `recover` does before the next session."""
+        if self._looking is not None:
+            # Its folder must stay open until it is done; what it found or failed with, `begin` has told.
+            wait([self._looking])
         try:
             self.applier.finish()
         finally:
             self.staging.close()
+        self.folder.settle()
 
 
 def in_order(gate: Gate, journal: RecordJournal) -> Staging:

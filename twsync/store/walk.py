@@ -86,6 +86,8 @@ class Walk:
     progress: Callable[[int, int], None]
     known: dict[bytes, Glance]
     "Live rows that were not met yet; what is left in the end has vanished."
+    entries: Callable[[int], Iterable[tuple[bytes, Found]]] = entries_of
+    "What has to be looked at in an open directory."
     seen: list[Seen] = field(default_factory=list)
     skipped: list[tuple[bytes, str]] = field(default_factory=list)
     unknown: set[bytes] = field(default_factory=set)
@@ -167,7 +169,7 @@ class Walk:
         met, plain, matches = self.known.pop, self.ignore.trivial, self.ignore.matches
         count = 0
         new: list[tuple[bytes, bytes, Found]] = []
-        for name, found in entries_of(fd):
+        for name, found in self.entries(fd):
             key = prefix + name
             mode = found[4]
             directory = mode & _TYPE == _DIRECTORY

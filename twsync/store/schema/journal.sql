@@ -1,4 +1,4 @@
--- The journal of one host, version 2 (PRAGMA user_version). See docs/architecture.md, "The sync model".
+-- The journal of one host, version 3 (PRAGMA user_version). See docs/architecture.md, "The sync model".
 -- An upgrade is a file journal-N.sql beside this one, which brings version N-1 to N; it and this file change together.
 
 -- A counter that is raised to make everything before it durable (one synchronous transaction flushes the log up to itself).
@@ -125,6 +125,14 @@ CREATE UNIQUE INDEX record_text_content ON record_text (collection, content);
 CREATE INDEX record_text_uid ON record_text (collection, uid) WHERE uid != '';
 CREATE INDEX record_text_digest ON record_text (collection, digest);
 CREATE INDEX record_text_loose ON record_text (collection) WHERE loose = 1;
+
+-- A record folder as its rows were at a sequence number, in one piece (twsync.store.listing).
+CREATE TABLE listing (
+    collection INTEGER PRIMARY KEY REFERENCES collection (id),
+    seq        INTEGER NOT NULL,
+    names      BLOB NOT NULL,
+    stats      BLOB NOT NULL
+);
 
 -- What stood at a key until sequence number `ended`. What stands there now, the item table says.
 CREATE TABLE record_past (
