@@ -1,7 +1,11 @@
-"""SIGKILL in the middle of a transfer: no path is ever half written, and the next session goes on where this one stopped."""
+"""SIGKILL in the middle of a transfer: no path is ever half written, and the next session goes on where this one stopped.
+
+A large file is fetched while its sender still hashes it, so this is also the middle of a scan, and before any plan.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -13,6 +17,8 @@ from twsync.demo.commands import environment
 
 #: Large enough that the transfer takes about a second on loopback; the kill comes when a part of it has arrived.
 SIZE = 192 * 1024 * 1024
+#: No two large files have the same size: they might be the same one under two names, and would not be fetched ahead.
+MORE = itertools.count(1)
 
 
 def arrived(root):
@@ -55,14 +61,15 @@ def large(shared, laptop, desktop, write):
     with (here / f"large-{time.monotonic_ns()}.bin").open("wb") as file:
         for _ in range(SIZE // (1 << 24)):
             file.write(os.urandom(1 << 24))
+        file.write(bytes(next(MORE)))
     write(here, {"old.txt": "new"})
     return name, here, there
 
 
-def unharmed(there):
+def unharmed(here, there):
     """Every path holds old or new content: no half of the large file under its name."""
     assert (there / "old.txt").read_text() in {"old", "new"}
-    assert all(path.stat().st_size == SIZE for path in there.glob("large*"))
+    assert all(path.stat().st_size == (here / path.name).stat().st_size for path in there.glob("large*") if (here / path.name).exists())
 
 
 @pytest.mark.parametrize("victim", ["caller", "callee"])
@@ -74,15 +81,43 @@ def test_a_host_is_killed(victim, large, laptop, desktop, same, eventually):
     out, said = session.communicate(timeout=60)
     assert session.returncode == 1, (out, said)
     assert "Traceback" not in said and said.count("\n") == 1, said
-    unharmed(there)
+    unharmed(here, there)
+    result = again(laptop, desktop, name, eventually)
+    same(here, there)
+    assert result["sent"]["literal_bytes"] < SIZE * 15 // 16
+    assert arrived(there) == arrived(here) == 0
+
+
+def again(laptop, desktop, name, eventually):
+    """Both hosts up, and a session; what it came to."""
     for host in (laptop, desktop):
         host.start()
     for host in (laptop, desktop):
         host.wait_ready()
     eventually(lambda: laptop.connected() and desktop.connected())
-    result = laptop.sync(name, "desktop").expect(0).document
+    return laptop.sync(name, "desktop").expect(0).document
+
+
+@pytest.mark.parametrize("victim", ["caller", "callee"])
+def test_a_host_is_killed_while_an_edited_file_is_put_together(victim, large, laptop, desktop, same, eventually):
+    name, here, there = large
+    laptop.sync(name, "desktop").expect(0)
+    (path,) = here.glob("large*")
+    with path.open("r+b") as file:
+        for place in range(0, SIZE, SIZE // 8):
+            file.seek(place)
+            file.write(os.urandom(4096))
+        file.truncate(SIZE)
+    before = (there / path.name).read_bytes()
+    session = start_and_wait(laptop, name, there)
+    (laptop if victim == "caller" else desktop).kill()
+    out, said = session.communicate(timeout=60)
+    assert session.returncode == 1, (out, said)
+    assert (there / path.name).read_bytes() == before
+    result = again(laptop, desktop, name, eventually)
     same(here, there)
-    assert result["sent"]["literal_bytes"] < SIZE * 15 // 16
+    assert result["sent"]["literal_bytes"] < 1 << 20
+    assert arrived(there) == arrived(here) == 0
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
