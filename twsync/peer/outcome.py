@@ -12,7 +12,7 @@ from twsync.peer.terms import Terms
 from twsync.peerwire.messages import Counters
 from twsync.reconcile.compare import Change as Seen
 from twsync.reconcile.compare import change as seen_change
-from twsync.reconcile.model import SyncType
+from twsync.reconcile.model import DELETED, SyncType
 from twsync.reconcile.operation import Operation, Plan
 from twsync.session.result import Conflict, Error, SessionResult, Skipped, State, Traffic, shown
 from twsync.store.changes import Change, Outcome, Status
@@ -49,17 +49,21 @@ class Tally:
         """
         by_key = {outcome.key: outcome for outcome in outcomes}
         seen: dict[Seen | None, int] = dict.fromkeys((None, *Seen), 0)
+        done, new = Status.DONE, 0
         for change in batch:
             item = change.item
             outcome = by_key[item.key]
-            if outcome.status is Status.DONE:
+            if outcome.status is done:
                 expected = change.expected
-                seen[Seen.ADDED if expected is None and item.live else seen_change(None if expected is None else expected.item, item)] += 1
+                if expected is None and item.kind is not DELETED:
+                    new += 1
+                else:
+                    seen[seen_change(None if expected is None else expected.item, item)] += 1
             elif outcome.status is Status.CHANGED:
                 self.again.add(item.key)
             else:
                 self.skip(item.key, outcome.reason)
-        self.added += seen[Seen.ADDED]
+        self.added += new + seen[Seen.ADDED]
         self.changed += seen[Seen.CHANGED]
         self.deleted += seen[Seen.DELETED]
 

@@ -11,7 +11,7 @@ import msgspec
 
 from twsync.errors import ProtocolError
 from twsync.limits import MAX_COMPONENT, MAX_DEPTH, MAX_DEVICE_NAME, MAX_FILE_SIZE, MAX_KEY, MAX_LINK_TARGET, MAX_VERSION_ENTRIES
-from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.model import DIRECTORY, FILE, SYMLINK, Item, Kind
 from twsync.reconcile.versions import Version
 
 #: Bytes of a content id (BLAKE3).
@@ -68,13 +68,13 @@ def item(row: Row) -> Item:
     if _PLAIN_KEY.fullmatch(key) is None:
         check_key(key)
     kind = _KINDS[row.kind]
-    if len(content) != (CONTENT_BYTES if kind is Kind.FILE or kind is Kind.SYMLINK else 0):
+    if len(content) != (CONTENT_BYTES if kind is FILE or kind is SYMLINK else 0):
         raise ProtocolError(f"a {kind.name.lower()} with a content id of {len(content)} bytes")
-    if row.size and kind is not Kind.FILE:
+    if row.size and kind is not FILE:
         raise ProtocolError("a size on what is not a file")
-    if (kind is Kind.SYMLINK) != bool(target) or b"\0" in target:
+    if (kind is SYMLINK) != bool(target) or b"\0" in target:
         raise ProtocolError("a link's target is missing, misplaced or impossible")
-    if row.mode and kind is not Kind.FILE and kind is not Kind.DIRECTORY:
+    if row.mode and kind is not FILE and kind is not DIRECTORY:
         raise ProtocolError("permissions on what has none")
     if not _is_device_name(device):
         raise ProtocolError("a device name that no device has")

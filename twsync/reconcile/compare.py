@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
-from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.model import DELETED, DIRECTORY, FILE, SYMLINK, Item
 from twsync.reconcile.versions import Order
 
 
@@ -47,7 +47,7 @@ def same_content(one: Item, other: Item) -> bool:
 
 def same_metadata(one: Item, other: Item) -> bool:
     """Whether mode and modification time agree; tombstones have none, links have no mode."""
-    if one.kind is Kind.DELETED:
+    if one.kind is DELETED:
         return True
     return one.mtime_ns == other.mtime_ns and one.mode == other.mode
 
@@ -59,8 +59,8 @@ def same_row(one: Item, other: Item) -> bool:
 
 def work(own: Item | None, result: Item) -> Work:
     """What the side that holds `own` (None: no row) has to do to hold `result`."""
-    if own is None or not own.live:
-        if result.kind is not Kind.DELETED:
+    if own is None or own.kind is DELETED:
+        if result.kind is not DELETED:
             return _PLACE[result.kind]
         return Work.NOTHING if own is not None and own.version == result.version else Work.RECORD
     if not result.live:
@@ -72,7 +72,7 @@ def work(own: Item | None, result: Item) -> Work:
     return Work.NOTHING if own.version == result.version else Work.RECORD
 
 
-_PLACE = {Kind.FILE: Work.CONTENT, Kind.DIRECTORY: Work.DIRECTORY, Kind.SYMLINK: Work.LINK}
+_PLACE = {FILE: Work.CONTENT, DIRECTORY: Work.DIRECTORY, SYMLINK: Work.LINK}
 
 
 def change(own: Item | None, result: Item) -> Change | None:
@@ -85,7 +85,7 @@ def change(own: Item | None, result: Item) -> Change | None:
         return Change.DELETED
     if not same_content(own, result):
         return Change.CHANGED
-    if result.kind is Kind.DIRECTORY:
+    if result.kind is DIRECTORY:
         return None if own.mode == result.mode else Change.CHANGED
     return None if same_metadata(own, result) else Change.CHANGED
 
@@ -123,7 +123,7 @@ def with_ancestors(rows: Iterable[Item], lookup: Callable[[bytes], Item | None])
 
 def counterpart_needed(own: Item, received: Item) -> bool:
     """Whether the other side must see `own` because it sent `received`: `own` is neither the same nor older, or a directory would go."""
-    if own.kind is Kind.DIRECTORY and received.kind is not Kind.DIRECTORY:
+    if own.kind is DIRECTORY and received.kind is not DIRECTORY:
         return True
     if same_row(own, received):
         return False
@@ -153,7 +153,7 @@ def counterparts(
         if key not in sent and key not in done and (counterpart_needed(own, row) or (own.live and key in refused)):
             done.add(key)
             yield own
-        if own.kind is Kind.DIRECTORY and row.kind is not Kind.DIRECTORY:
+        if own.kind is DIRECTORY and row.kind is not DIRECTORY:
             # What lives below would keep the directory alive, and its keys may be in neither side's items (one-way types).
             for inner in below(key):
                 if inner.live and inner.key not in sent and inner.key not in done and inner.key not in received:

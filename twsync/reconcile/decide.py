@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from twsync.reconcile.anchors import ONE_WAY, sender
 from twsync.reconcile.compare import same_content, same_metadata, same_row
-from twsync.reconcile.model import Item, Kind, Policy, Side, SyncType
+from twsync.reconcile.model import DELETED, FILE, Item, Kind, Policy, Side, SyncType
 from twsync.reconcile.operation import Action, Operation, Reason, Resolution
 from twsync.reconcile.policy import rank, twin
 from twsync.reconcile.versions import Order
@@ -17,6 +17,8 @@ from twsync.reconcile.versions import Order
 # A first session makes one operation for each row; so these are made once.
 _OTHER = {side: side.other for side in Side}
 _ALONE = {side: (side,) for side in Side}
+_TAKE, _DELETE, _NEWER = Action.TAKE, Action.DELETE, Reason.NEWER
+_CLIENT, _SERVER = Side
 
 
 def decider(sync_type: SyncType, policy: Policy, replicas: Mapping[Side, int]) -> Callable[[Item | None, Item | None], Operation | None]:
@@ -52,8 +54,8 @@ def marked(winner: Item, replica: int, *rows: Item | None) -> Item:
 def as_sent(row: Item, side: Side) -> Operation:
     """`side`, which has shown no row of its own, takes the other side's."""
     kind = row.kind
-    source = _OTHER[side] if kind is Kind.FILE else None
-    return Operation(row.key, Action.DELETE if kind is Kind.DELETED else Action.TAKE, Reason.NEWER, row, _ALONE[side], source)
+    source = _OTHER[side] if kind is FILE else None
+    return Operation(row.key, _DELETE if kind is DELETED else _TAKE, _NEWER, row, _ALONE[side], source)
 
 
 def operation_for(
@@ -118,9 +120,9 @@ class TwoWay:
     def decide(self, client: Item | None, server: Item | None) -> Operation | None:
         """See rules 3 to 7."""
         if client is None:
-            return None if server is None else as_sent(server, Side.CLIENT)
+            return None if server is None else as_sent(server, _CLIENT)
         if server is None:
-            return as_sent(client, Side.SERVER)
+            return as_sent(client, _SERVER)
         if same_row(client, server):
             return None
         joined, order = join(client, server)

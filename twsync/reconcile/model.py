@@ -17,6 +17,13 @@ class Kind(enum.IntEnum):
     DIRECTORY = 2
     SYMLINK = 3
 
+    # (Enum's own is written in Python.)
+    __hash__ = int.__hash__
+
+
+#: By name alone, for what is done for each of many rows: to find a member by its class costs more than to make an object.
+DELETED, FILE, DIRECTORY, SYMLINK = Kind
+
 
 class SyncType(enum.StrEnum):
     """The six client-started sync types; the caller is the client."""
@@ -54,6 +61,8 @@ class Side(enum.StrEnum):
     CLIENT = "client"
     SERVER = "server"
 
+    __hash__ = str.__hash__
+
     @property
     def other(self) -> Side:
         """The side across."""
@@ -88,4 +97,4 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     @property
     def live(self) -> bool:
         """Whether anything stands at the key."""
-        return self.kind is not Kind.DELETED
+        return self.kind is not DELETED

@@ -68,7 +68,7 @@ from twsync import limits
 from twsync.reconcile.anchors import sender
 from twsync.reconcile.compare import ancestors
 from twsync.reconcile.decide import decider, marked, operation_for
-from twsync.reconcile.model import Item, Kind, Policy, Side, SyncType
+from twsync.reconcile.model import DELETED, DIRECTORY, Item, Kind, Policy, Side, SyncType
 from twsync.reconcile.operation import Operation, Plan, Reason, Resolution, Skip
 from twsync.reconcile.policy import NameTooLongError, conflict_copy
 from twsync.reconcile.versions import Version
@@ -127,8 +127,8 @@ def plan(
     return Plan(
         sync_type,
         policy,
-        tuple(draft.operations[key] for key in sorted(draft.operations)),
-        tuple(draft.skips[key] for key in sorted(draft.skips)),
+        tuple([draft.operations[key] for key in sorted(draft.operations)]),
+        tuple([draft.skips[key] for key in sorted(draft.skips)]),
     )
 
 
@@ -162,15 +162,17 @@ class _Draft:
 
     def refuse(self) -> None:
         """Skip what a side refused, and what would stand below it there; and what could not be sent on."""
-        # Most rows share a handful of versions.
+        # Most rows share a handful of versions, and most of those that follow each other the very value.
         lasting: set[Version] = set()
+        last: Version | None = None
         for key, operation in list(self.operations.items()):
             version = operation.result.version
-            if version not in lasting:
-                if _lasting(version):
-                    lasting.add(version)
-                else:
-                    self.skip(key, operation.sides[0], VERSION_TOO_LONG)
+            if version is last or version in lasting:
+                last = version
+            elif _lasting(version):
+                lasting.add(version)
+            else:
+                self.skip(key, operation.sides[0], VERSION_TOO_LONG)
         for side, refused in self.refused.items():
             if not refused:
                 continue
@@ -183,23 +185,30 @@ class _Draft:
     def keep_directories(self) -> None:
         """Keep the directories that something live needs (from the deepest up: a directory kept needs those above it)."""
         needed: dict[bytes, set[Side]] = {}
-        for side in Side:
-            seen: set[bytes] = set()
-            for key in self.rows[Side.CLIENT].keys() | self.rows[Side.SERVER].keys():
-                end = key.rfind(b"/")
-                if end < 0 or key[:end] in seen:
+        both = tuple(Side)
+        # Directories that are needed on both sides: nothing else in them has to be looked at.
+        settled: set[bytes] = set()
+        client, server = (self.rows[side] for side in both)
+        for key in client.keys() | server.keys() if client and server else client or server:
+            end = key.rfind(b"/")
+            if end < 0 or (folder := key[:end]) in settled:
+                continue
+            for side in both:
+                if side in needed.get(folder, ()):
                     continue
                 row = self.after(side, key)
                 if row is not None and row.live:
                     for above in ancestors(key):
-                        if above in seen:
+                        wanting = needed.setdefault(above, set())
+                        if side in wanting:
                             break
-                        seen.add(above)
-                        needed.setdefault(above, set()).add(side)
+                        wanting.add(side)
+            if len(needed.get(folder, ())) == len(both):
+                settled.add(folder)
         # A directory that is kept on a further side needs those above it there too; they are shorter, so they come later in this order.
         for key in sorted(needed, key=lambda key: (-key.count(b"/"), key)):
-            wanting = [side for side in Side if side in needed[key] and self._missing(side, key)]
-            if wanting and self._keep(key, wanting):
+            missing = [side for side in both if side in needed[key] and self._missing(side, key)]
+            if missing and self._keep(key, missing):
                 for above in ancestors(key):
                     if above in needed:
                         needed[above].update(Side)
@@ -208,7 +217,7 @@ class _Draft:
         """Whether the input shows that no directory will stand at `key` on `side`."""
         row = self.after(side, key)
         if row is not None:
-            return row.kind is not Kind.DIRECTORY
+            return row.kind is not DIRECTORY
         other = self.rows[side.other].get(key)
         # No row here: none at all, or one like the other side's, or older. Only the other side's directory would be placed here.
         return other is not None and other.kind is not Kind.DIRECTORY
@@ -273,15 +282,16 @@ class _Draft:
             return answer
 
         housed: dict[tuple[Side, ...], set[bytes]] = {}
-        for key in sorted(self.operations):
+        parents: set[bytes] = set()
+        sides: tuple[Side, ...] | None = None
+        for key, operation in [(key, self.operations[key]) for key in sorted(self.operations)]:
             end = key.rfind(b"/")
             if end < 0:
                 continue
-            operation = self.operations[key]
-            parents = housed.get(operation.sides)
-            if parents is None:
-                parents = housed[operation.sides] = set()
-            if key[:end] not in parents and operation.result.kind is not Kind.DELETED:
+            if operation.sides is not sides:
+                sides = operation.sides
+                parents = housed.setdefault(sides, set())
+            if key[:end] not in parents and operation.result.kind is not DELETED:
                 side = next((side for side in operation.sides if homeless(side, key)), None)
                 if side is not None:
                     self.skip(key, side, NO_DIRECTORY)

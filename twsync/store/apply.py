@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from twsync import limits
 from twsync.errors import PathError, StoreError
-from twsync.reconcile.model import Kind
+from twsync.reconcile.model import FILE, Kind
 from twsync.store import crossing
 from twsync.store.barrier import flush_all, flush_directories
 from twsync.store.changes import Change, Outcome, Status, ordered
@@ -170,13 +170,14 @@ class Applier:
     def _perform_all(self, tasks: list[Task], rows: list[Row], outcomes: dict[bytes, Outcome]) -> None:
         """Tasks of one run: new files together as far as that goes, then the others and what was not done."""
         done: list[Row | None] = self._placing.put_many(tasks) if len(tasks) > 1 else [None]
+        placed = Status.DONE
         for task, row in zip(tasks, done, strict=True):
             key = task.change.item.key
             if row is None:
                 outcomes[key] = self._perform(task, rows)
             else:
                 rows.append(row)
-                outcomes[key] = Outcome(key, Status.DONE)
+                outcomes[key] = Outcome(key, placed)
 
     def _perform(self, task: Task, rows: list[Row]) -> Outcome:
         change = task.change
@@ -232,7 +233,7 @@ def _runs(tasks: Iterable[Task]) -> Iterator[list[Task]]:
     run: list[Task] = []
     for task in tasks:
         expected = task.change.expected
-        if task.change.item.kind is Kind.FILE and (expected is None or not expected.item.live):
+        if task.change.item.kind is FILE and (expected is None or not expected.item.live):
             run.append(task)
             continue
         if run:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.model import DELETED, DIRECTORY, Item
 from twsync.store.partial import Staged
 from twsync.store.rows import Row
 
@@ -60,9 +60,9 @@ def ordered(changes: Iterable[Change]) -> list[Change]:
     makes, removes, replaces = [], [], []
     for change in changes:
         kind, expected = change.item.kind, change.expected
-        if kind is Kind.DELETED:
+        if kind is DELETED:
             removes.append(change)
-        elif expected is not None and expected.item.kind is Kind.DIRECTORY and kind is not Kind.DIRECTORY:
+        elif expected is not None and expected.item.kind is DIRECTORY and kind is not DIRECTORY:
             replaces.append(change)
         else:
             makes.append(change)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.versions import Version
 from twsync.store.database import Database
 from twsync.store.packing import pack_version, signed, unpack_version, unsigned
 from twsync.store.rows import Row, Stat
@@ -160,13 +161,22 @@ class Items:
         replacing: list[tuple[Any, ...]] = []
         written: list[Row] = []
         number = self._collection
+        # Most rows share a handful of versions, and come from one partner.
+        versions: dict[Version, bytearray] = {}
+        partners: dict[int, int] = {}
         for row in rows:
             seq += 1
             item = row.item
+            version = versions.get(item.version)
+            if version is None:
+                version = versions[item.version] = bytearray(pack_version(item.version))
+            partner = partners.get(row.partner)
+            if partner is None:
+                partner = partners[row.partner] = signed(row.partner)
             # As bytearrays: sqlite3 looks for an adapter of each bytes object, which takes it longer than all the rest of it.
             one = (
                 number, bytearray(item.key), int(item.kind), bytearray(item.content), item.size, item.mtime_ns, item.mode,
-                bytearray(item.target), item.device, bytearray(pack_version(item.version)), seq, signed(row.partner), *row.stat,
+                bytearray(item.target), item.device, version, seq, partner, *row.stat,
             )  # fmt: skip
             if guarded:
                 written.append(row)

@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from twsync import limits
 from twsync.errors import PathError, StoreError
-from twsync.reconcile.model import Kind
+from twsync.reconcile.model import FILE, SYMLINK, Kind
 from twsync.store import batches
 from twsync.store.batches import Found
 from twsync.store.beside import Beside
@@ -216,12 +216,16 @@ class Walk:
 
     def _hashed(self, fd: int, small: list[tuple[bytes, bytes, Found]], contents: Iterable[tuple[bytes, Found]]) -> None:
         """Note files that were hashed beside the walk, and look once more at those that were not."""
+        note, racy_ns = self.seen.append, self.racy_ns
         for (key, name, found), (content, after) in zip(small, contents, strict=True):
-            if after[5]:
+            size, mtime_ns, ctime_ns, ino, mode, error = after
+            if error:
                 self._look(key, found, Place(fd, name))
             elif self._proper(key):
-                self.hashed += after[0]
-                self._note(key, Kind.FILE, content, after, b"")
+                self.hashed += size
+                bits = mode & PERMISSIONS
+                stat = Stat(size, mtime_ns, 0 if ctime_ns >= racy_ns else ctime_ns, ino, bits)
+                note(Seen(key, FILE, content, size, mtime_ns, bits, b"", stat))
         if fd in self.held:
             self.held.remove(fd)
             os.close(fd)
@@ -273,9 +277,7 @@ class Walk:
         size, mtime_ns, ctime_ns, ino, mode, _ = found
         bits = mode & PERMISSIONS
         stat = Stat(size, mtime_ns, 0 if ctime_ns >= self.racy_ns else ctime_ns, ino, bits)
-        self.seen.append(
-            Seen(key, kind, content, size if kind is Kind.FILE else 0, mtime_ns, 0 if kind is Kind.SYMLINK else bits, target, stat)
-        )
+        self.seen.append(Seen(key, kind, content, size if kind is FILE else 0, mtime_ns, 0 if kind is SYMLINK else bits, target, stat))
 
     def _skip(self, key: bytes, error: OSError) -> None:
         """One thing cannot be looked at: it stays as the journal knows it. Out of descriptors is no property of the one thing."""
