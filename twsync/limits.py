@@ -54,6 +54,8 @@ SMALL_FILE = 64 * KIB
 #: Bytes and requests of bundles under way per direction.
 MAX_BUNDLE_BYTES_UNDER_WAY = 8 * MIB
 MAX_REQUESTS_UNDER_WAY = 4096
+#: Small files that are asked for ahead of the plan: it waits in memory what has become of each.
+MAX_SMALL_AHEAD = 65_536
 #: Large transfers under way per direction.
 MAX_LARGE_UNDER_WAY = 2
 #: Files at least this large are announced before they are hashed: hashing one takes as long as asking for it over a wire of some length.

@@ -548,3 +548,26 @@ def test_stop_is_for_what_was_fetched(world, puppet, low):
     plan = peer.hear(m.Plan)
     peer.say(m.Plan(plan.digest, 0), m.Stop(7), m.Want(files=((1, b"large", row.content, "delta", 0),)), m.Stop(1))
     assert code(peer.end()) == "protocol-error"
+
+
+def test_what_came_ahead_and_the_plan_does_not_want_is_deleted(world, puppet):
+    """A row below a file: there is no folder for it."""
+    victim = world.host("victim")
+    peer = puppet(victim, contents=[b"evil", b"homeless"])
+    peer.items(file(b"d"), file(b"d/x", b"homeless"))
+    assert [key for _transfer, entries in peer.hear(m.Want).bundles for key, _content in entries] == [b"d", b"d/x"]
+    peer.counterparts()
+    peer.agree()
+    assert peer.finish().error is None
+    assert victim.tree() == {"d": b"evil"}
+    assert staged(victim) == []
+
+
+def test_a_large_file_is_not_to_be_asked_for_by_want_before_the_plan(world, puppet):
+    victim = world.host("victim")
+    victim.write("large", bytes(100_000))
+    peer = puppet(victim)
+    peer.items()
+    row = peer.hear(m.Items).items[0]
+    peer.say(m.Want(files=((1, row.key, row.content, "whole", 0),)))
+    assert peer.end().error.code == "protocol-error"

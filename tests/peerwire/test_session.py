@@ -12,6 +12,9 @@ WHOLE = [
     "hello",
     "open",
     "items",
+    "want-bundles",
+    "bundle",
+    "data",
     "items",
     "items-end",
     "counterparts",
@@ -67,15 +70,15 @@ def test_nothing_follows_an_error():
 
 
 def test_no_content_of_a_row_before_the_plan():
-    """The rule that the table is there for: before the plan there is only what is fetched ahead of it, after hello and open."""
+    """The rule that the table is there for: before the plan there is only what goes to staging alone, after hello and open."""
     before = (State.OPENED, State.LISTED, State.COMPARED)
     for state, what in TABLE:
-        if what in {"want", "bundle"}:
-            assert state in (State.WANTING, State.ANSWERING)
-        if what in {"file", "data", "file-end", "signature", "stop"}:
+        if what == "want":
+            assert state is State.WANTING
+        if what in {"want-bundles", "bundle", "file", "data", "file-end", "signature", "stop"}:
             assert state in (*before, State.WANTING, State.ANSWERING)
     assert {state for state, what in TABLE if what == "fetch"} == set(before)
-    assert {state for state, what in TABLE if what in ("signature", "stop", "want")}.isdisjoint({State.ANSWERING})
+    assert {state for state, what in TABLE if what in ("signature", "stop", "want", "want-bundles")}.isdisjoint({State.ANSWERING})
     into_wanting = {what for (state, what), after in TABLE.items() if after is State.WANTING and state is not State.WANTING}
     assert into_wanting == {"plan"}
 

@@ -56,6 +56,7 @@ class Comparison:
     """Exchanges rows, round after round.
 
     :param partner: the other side's replica.
+    :param shown: takes the other side's rows as they come.
     :param announced: takes what the other side says of large files before it knows their content.
     """
 
@@ -67,6 +68,7 @@ class Comparison:
         journal: CollectionJournal,
         ignore: Ignore,
         partner: int,
+        shown: Callable[[list[Item]], None],
         announced: Callable[[messages.Ahead], Awaitable[None]],
     ) -> None:
         self._dialogue = dialogue
@@ -75,6 +77,7 @@ class Comparison:
         self._journal = journal
         self._ignore = ignore
         self._partner = partner
+        self._shown = shown
         self._received = 0
         self._announced = announced
         #: All rows sent in this session, by key: what the other side may ask for.
@@ -88,7 +91,9 @@ class Comparison:
 
     def show(self, rows: list[Item]) -> None:
         """Send rows of the first round before it begins, of those that any scope would send: changes of this journal's own."""
-        self._ahead.update({item.key: item for item in rows})
+        by_key = {item.key: item for item in rows}
+        self._ahead.update(by_key)
+        self.offered.update(by_key)
         self._showing.append(self._tasks.start(self._send(rows)))
 
     async def round(self, scope: Scope, retry: Set[bytes], blocked: dict[bytes, str], everything: bool) -> Compared:
@@ -133,7 +138,7 @@ class Comparison:
             if isinstance(heard, messages.Ahead):
                 await self._announced(heard)
             else:
-                inventory.add(heard.items)
+                self._shown(inventory.add(heard.items))
         if heard.count != len(inventory.rows):
             raise ProtocolError("another number of rows than announced")
         if heard.seq < self.peer_seq:

@@ -90,7 +90,7 @@ class Dialogue:
         self._closing = False
         self._holds: set[str] = set()
         self._over: list[Callable[[TwsyncError], None]] = []
-        #: Whether compressed data may come, and large files may be announced.
+        #: Whether compressed data may come, and content ahead of the plan.
         self.zstd = False
         self.ahead = False
         #: Why the dialogue is over; None while it is not.
@@ -251,4 +251,6 @@ def _word(message: messages.AnyMessage) -> str:
     """What the order table calls a message."""
     if isinstance(message, messages.Counterparts) and message.final:
         return "counterparts-final"
+    if isinstance(message, messages.Want) and not message.files:
+        return "want-bundles"
     return message.kind

@@ -161,7 +161,7 @@ class _Session:
         opened = self._opened = await exchange_open(self._dialogue, terms, self._rows, self._work, proposal)
         # From here on the other side may ask for what it is shown.
         comparison = Comparison(
-            self._dialogue, self._tasks, self._work, self._rows, self._collection.ignore, opened.partner, self._announced
+            self._dialogue, self._tasks, self._work, self._rows, self._collection.ignore, opened.partner, self._shown, self._announced
         )
         movement = self._movement = Movement(
             self._dialogue,
@@ -186,6 +186,8 @@ class _Session:
         if guard is not None:
             raise guard
         await self._record(scanned)
+        if self._dialogue.ahead and marks.sender(terms.sync_type) is not terms.side:
+            movement.small_ahead.begin(self._blocked)
         number, retry = 1, frozenset[bytes]()
         while await self._round(number, opened, comparison, movement, scope, retry):
             number += 1
@@ -212,6 +214,11 @@ class _Session:
         if not self._dialogue.ahead or self._movement is None:
             raise ProtocolError("an announced file that was not agreed on")
         await self._movement.prefetch.announced(message)
+
+    def _shown(self, rows: list[Item]) -> None:
+        """The other side's rows, as they come."""
+        assert self._movement is not None
+        self._movement.small_ahead.shown(rows)
 
     def _show(self, changes: list[Row]) -> None:
         """Changes while the scan goes on, which the other side may look at meanwhile. In a thread of the scan."""
@@ -250,7 +257,7 @@ class _Session:
                 self._tally.skip(key, CHANGING)
         plan, digest, needs = await self._work.read(self._decide, compared, opened, movement.bytes_ahead)
         self._dialogue.check()
-        movement.prefetch.close()
+        movement.planned()
         self._dialogue.say(messages.Plan(digest, needs.deletes))
         heard: messages.Plan = await self._dialogue.hear(messages.Plan)
         if heard.digest != digest:

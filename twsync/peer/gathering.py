@@ -142,8 +142,8 @@ class Inventory:
         self._limit = limit
         self._room = MAX_ROW_BYTES_PER_ROUND
 
-    def add(self, received: Sequence[rows.Row]) -> None:
-        """More rows.
+    def add(self, received: Sequence[rows.Row]) -> list[Item]:
+        """More rows; returns them, checked.
 
         :raises ProtocolError: a row that is none, a key twice, too many.
         """
@@ -155,6 +155,7 @@ class Inventory:
         self._take(sum([_ROW_OVERHEAD + len(item.key) + len(item.target) + _ENTRY_BYTES * len(item.version.entries) for item in items]))
         if len(self.rows) > self._limit:
             raise ProtocolError("too many rows")
+        return items
 
     def refuse(self, refused: Sequence[tuple[bytes, str]]) -> None:
         """Keys that the other side does not take."""

@@ -13,6 +13,7 @@ from twsync.peer.pace import Pace
 from twsync.peer.placing import Placer
 from twsync.peer.prefetch import Prefetch
 from twsync.peer.receive import Getter
+from twsync.peer.smallahead import SmallAhead
 from twsync.peer.supply import Supplier
 from twsync.peer.tasks import Tasks
 from twsync.peer.terms import Collection, Progress, Tools
@@ -101,13 +102,22 @@ class Movement:
 
     @property
     def prefetch(self) -> Prefetch:
-        """What comes ahead of the plan."""
+        """Large files ahead of the plan."""
         return self._getter.prefetch
+
+    @property
+    def small_ahead(self) -> SmallAhead:
+        """Small files ahead of the plan."""
+        return self._getter.small_ahead
 
     @property
     def bytes_ahead(self) -> int:
         """Bytes in staging that came ahead of the plan."""
         return self._getter.bytes_ahead
+
+    def planned(self) -> None:
+        """A plan is made: from now on it says what is to be had."""
+        self._getter.planned()
 
     async def round(self, needs: Needs) -> None:
         """Do all that one round's plan needs here; returns when it is on the disk and in the journal."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from twsync.reconcile.compare import Work, work
-from twsync.reconcile.model import Item, Kind, Side
+from twsync.reconcile.model import DELETED, DIRECTORY, FILE, Item, Side
 from twsync.reconcile.operation import Operation, Plan
 from twsync.store.changes import Change, ordered
 from twsync.store.ignore import Ignore
@@ -28,6 +28,8 @@ class Need(msgspec.Struct, eq=False):
     whole: bool = False
     "Whether a delta was tried and did not come out right."
     tries: int = 0
+    ahead: bool = False
+    "Whether it is asked for ahead of the plan."
 
     @property
     def key(self) -> bytes:
@@ -38,7 +40,7 @@ class Need(msgspec.Struct, eq=False):
     def basis(self) -> Row | None:
         """The row of an older file here that a delta could start from."""
         for change in self.changes:
-            if change.expected is not None and change.expected.item.kind is Kind.FILE:
+            if change.expected is not None and change.expected.item.kind is FILE:
                 return change.expected
         return None
 
@@ -72,7 +74,7 @@ class Needs:
 def last_of_all(change: Change) -> bool:
     """Whether a change has to wait until the round's removals are done: it removes, or puts something in place of a directory."""
     kind, expected = change.item.kind, change.expected
-    return kind is Kind.DELETED or (kind is not Kind.DIRECTORY and expected is not None and expected.item.kind is Kind.DIRECTORY)
+    return kind is DELETED or (kind is not DIRECTORY and expected is not None and expected.item.kind is DIRECTORY)
 
 
 def work_out(
@@ -94,12 +96,13 @@ def work_out(
     """
     operations = list(plan.of(side))
     if not ignore.trivial:
-        operations = [each for each in operations if not ignore.matches(each.key, each.result.kind is Kind.DIRECTORY)]
+        operations = [each for each in operations if not ignore.matches(each.key, each.result.kind is DIRECTORY)]
     rows = journal.get_many([operation.key for operation in operations])
     needs = Needs()
     by_content: dict[bytes, Need] = {}
     planned: dict[bytes, Item] = {}
     changes: list[Change] = []
+    nothing, content = Work.NOTHING, Work.CONTENT
     for operation in operations:
         key, result = operation.key, operation.result
         row = rows.get(key)
@@ -108,7 +111,7 @@ def work_out(
             needs.stale.append(key)
             continue
         kind = work(None if row is None else row.item, result)
-        if kind is Work.NOTHING:
+        if kind is nothing:
             continue
         displaced = None
         if operation.loser is side and operation.lost is not None:
@@ -117,7 +120,7 @@ def work_out(
         across = theirs.get(key)
         held = across is result or (across is not None and across.version == result.version)
         change = Change(result, row, None, displaced, partner if held else 0)
-        if kind is not Work.CONTENT:
+        if kind is not content:
             changes.append(change)
             continue
         need = by_content.get(result.content)

@@ -29,7 +29,8 @@ from twsync.peer.dialogue import Dialogue
 from twsync.peer.largereceive import Answer, LargeFiles
 from twsync.peer.needs import Need
 from twsync.peer.prefetch import Prefetch
-from twsync.peer.smallfiles import find_here, for_all, stage_bundle
+from twsync.peer.smallahead import SmallAhead
+from twsync.peer.smallfiles import claim_all, find_here, stage_bundle
 from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
@@ -105,11 +106,13 @@ class Getter:
         )
         #: What is fetched ahead of the plan.
         self.prefetch = Prefetch(workshop, gate, journal, ignore, staging, self._large, self._claimed, wanted=ahead)
+        self.small_ahead = SmallAhead(tasks, workshop, journal, ignore, staging, self._ask_ahead, self._claimed)
         self._bundle_bytes = 0
         self._requests = 0
         self._numbers = 0
         self._unresolved = 0
         self._resolved: Deferred[None] | None = None
+        self._idle: Deferred[None] | None = None
         #: What came so far.
         self.received = Received()
         dialogue.getter = self
@@ -123,7 +126,7 @@ class Getter:
     @property
     def bytes_ahead(self) -> int:
         """Those that no change has got yet."""
-        return self.prefetch.staged_bytes + self._large.progress_bytes
+        return self.prefetch.staged_bytes + self.small_ahead.bytes + self._large.progress_bytes
 
     # --- the order of things -----------------------------------------------------------------------------------------------------------
 
@@ -133,28 +136,40 @@ class Getter:
         :param search: whether to look on this host first.
         """
         here, rest = self.prefetch.settle(needs)
+        small, rest = self.small_ahead.claim(rest)
         if needs:
-            await self._fetch(len(needs), here, rest, search)
+            await self._fetch(len(needs), here + small, rest, search)
         await self.prefetch.ended()
+        while self.small_ahead.busy:
+            # The plan has no use for it.
+            self._dialogue.check()
+            self._idle = Deferred()
+            await self._idle
         self._dialogue.check()
+        if self.small_ahead.useless:
+            await self._workshop.write(self.small_ahead.drop)
+            self._dialogue.check()
 
-    async def _fetch(self, count: int, here: list[tuple[Need, Staged]], needs: list[Need], search: bool) -> None:
+    async def _fetch(self, count: int, here: Sequence[tuple[Need, Staged]], needs: Sequence[Need], search: bool) -> None:
         """Get `count` needs: those that are here already, those that are under way, and these."""
+        self._dialogue.check()
         self._unresolved = count
         done: Deferred[None] = Deferred()
         self._resolved = done
         try:
-            if here:
-                self._resolve(await self._workshop.write(lambda: [(need, for_all(need, one, self._staging)) for need, one in here]))
+            for start in range(0, len(here), LOCAL_LOOKUPS):
+                found = await self._workshop.write(claim_all, here[start : start + LOCAL_LOOKUPS], self._staging)
+                self._dialogue.check()
+                self._resolve(found)
             # Where nothing is searched, nothing is read before an earlier session's file is found by its name.
             step = LOCAL_LOOKUPS if search else max(1, len(needs))
             for start in range(0, len(needs), step):
                 some = needs[start : start + step]
-                found = await self._workshop.write(find_here, some, self._gate, self._journal, self._staging, search)
+                copies = await self._workshop.write(find_here, some, self._gate, self._journal, self._staging, search)
                 self._dialogue.check()
-                done_here = [(need, staged) for need, staged in zip(some, found, strict=True) if staged is not None]
+                done_here = [(need, staged) for need, staged in zip(some, copies, strict=True) if staged is not None]
                 self.received.matched_bytes += sum(need.size for need, _staged in done_here)
-                for need, staged in zip(some, found, strict=True):
+                for need, staged in zip(some, copies, strict=True):
                     if staged is None:
                         self._again(need)
                 self._resolve(done_here)
@@ -163,6 +178,33 @@ class Getter:
             done.addErrback(lambda _same: None)
             raise
         await done
+
+    def _ask_ahead(self, needs: Sequence[Need]) -> None:
+        """Ask for these ahead of the plan."""
+        self._small.extend(needs)
+        self._ask()
+
+    def planned(self) -> None:
+        """A plan is made: what was not asked for yet is left to it."""
+        self.prefetch.close()
+        self.small_ahead.close()
+        gathered, self._gathered = self._gathered, None
+        self.small_ahead.withdrawn([*(gathered.needs if gathered is not None else ()), *self._small])
+        self._small.clear()
+
+    def _claimed(self, need: Need, staged: Staged | None) -> None:
+        """The content of a need was on its way when the plan was made."""
+        if staged is None:
+            self._again(need)
+        elif len(need.changes) == 1:
+            self._resolve([(need, [staged])])
+        else:
+            self._tasks.start(self._keep_claimed(need, staged))
+
+    async def _keep_claimed(self, need: Need, staged: Staged) -> None:
+        found = await self._workshop.write(claim_all, [(need, staged)], self._staging)
+        self._dialogue.check()
+        self._resolve(found)
 
     def _ask(self) -> None:
         """Ask for as much as may be under way."""
@@ -279,6 +321,9 @@ class Getter:
         resolved, self._resolved = self._resolved, None
         if resolved is not None:
             resolved.errback(error)
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.callback(None)
 
     # --- bundles -----------------------------------------------------------------------------------------------------------------------
 
@@ -310,7 +355,9 @@ class Getter:
         done: list[tuple[Need, list[Staged]]] = []
         for need, (status, size), staged in zip(bundle.needs, header.files, results, strict=True):
             self.received.literal_bytes += size
-            if staged is not None:
+            if need.ahead:
+                self.small_ahead.came(need, None if staged is None else staged[0])
+            elif staged is not None:
                 done.append((need, staged))
             elif status == "ok":
                 self._wrong(need)
@@ -318,16 +365,9 @@ class Getter:
                 self._not_come(need, status)
         self._resolve(done)
         self._ask()
-
-    def _claimed(self, need: Need, staged: Staged | None) -> None:
-        """A need was fetched ahead of the plan; None if it came to nothing, or to something else."""
-        if staged is None:
-            self._again(need)
-        else:
-            self._tasks.start(self._keep_claimed(need, staged))
-
-    async def _keep_claimed(self, need: Need, staged: Staged) -> None:
-        self._resolve([(need, await self._workshop.write(for_all, need, staged, self._staging))])
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.callback(None)
 
     # --- large files -------------------------------------------------------------------------------------------------------------------
 

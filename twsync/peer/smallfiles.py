@@ -31,6 +31,11 @@ def find_here(needs: Sequence[Need], gate: Gate, journal: CollectionJournal, sta
     return found
 
 
+def claim_all(here: Sequence[tuple[Need, Staged]], staging: Staging) -> list[tuple[Need, list[Staged]]]:
+    """Staged files for all changes of needs whose content is staged once."""
+    return [(need, for_all(need, staged, staging)) for need, staged in here]
+
+
 def for_all(need: Need, staged: Staged, staging: Staging) -> list[Staged]:
     """One staged file for each change of a need."""
     return [staged, *(staging.duplicate(staged) for _change in need.changes[1:])]

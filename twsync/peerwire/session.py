@@ -4,8 +4,8 @@ Both directions run at once and obey the same table, each with a state of its ow
 have sent `round-end` the two together decide whether another round follows (:meth:`Conversation.round_over`). A side that
 has sent its `round-end` asks for nothing more but goes on answering.
 
-What may be fetched ahead of the plan goes to staging and nowhere else: whatever comes before `plan`, nothing is placed or removed until
-both plans were compared, and no row's content can be asked for by `want` before that.
+What may come ahead of the plan goes to staging and nowhere else: whatever comes before `plan`, nothing is placed or removed until both
+plans were compared, and of rows only small files, in bundles, can be asked for before that.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ TABLE: dict[tuple[State, str], State] = {
     (State.LISTED, "counterparts-final"): State.COMPARED,
     (State.COMPARED, "plan"): State.WANTING,
     (State.WANTING, "want"): State.WANTING,
-    (State.WANTING, "bundle"): State.WANTING,
     (State.WANTING, "round-end"): State.ANSWERING,
     (State.ANSWERING, "bundle"): State.ANSWERING,
     (State.ANSWERING, "file"): State.ANSWERING,
@@ -54,7 +53,7 @@ TABLE: dict[tuple[State, str], State] = {
 TABLE |= {
     (state, what): state
     for state in (State.OPENED, State.LISTED, State.COMPARED, State.WANTING)
-    for what in ("fetch", "stop", "signature", "file", "data", "file-end")
+    for what in ("fetch", "stop", "signature", "file", "data", "file-end", "want-bundles", "bundle")
     if (state, what) != (State.WANTING, "fetch")
 }
 TABLE |= {(state, "error"): State.FAILED for state in State if state is not State.FAILED}

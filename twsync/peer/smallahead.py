@@ -1,0 +1,175 @@
+"""Small files ahead of the plan: their content comes into staging while the other side still shows its rows.
+
+What is asked for here is what a plan will want most likely: small files at keys of which this host has no row, and whose content it has
+nowhere. It goes to staging and nowhere else. Rows, guards and plan are what they are without it; the plan's needs then find it there, or on
+its way. What the plan has no use for is deleted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from twsync.errors import StoreError
+from twsync.limits import LOCAL_LOOKUPS, MAX_SMALL_AHEAD, SMALL_FILE
+from twsync.peer.needs import Need
+from twsync.peer.streams import Workshop
+from twsync.peer.tasks import Tasks
+from twsync.reconcile.model import FILE, Item
+from twsync.store.changes import Change
+from twsync.store.ignore import Ignore
+from twsync.store.journal import CollectionJournal
+from twsync.store.staging import Staged, Staging
+
+
+class SmallAhead:
+    """What one side gets ahead of the plan of a session's first round.
+
+    :param ask: asks for these needs, as far as there is room for them; what comes of them is said to :meth:`came`.
+    :param claimed: called with a need of the plan whose content was on its way, when that has come, or with None if it has not.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        workshop: Workshop,
+        journal: CollectionJournal,
+        ignore: Ignore,
+        staging: Staging,
+        ask: Callable[[list[Need]], None],
+        claimed: Callable[[Need, Staged | None], None],
+    ) -> None:
+        self._tasks = tasks
+        self._workshop = workshop
+        self._journal = journal
+        self._ignore = ignore
+        self._staging = staging
+        self._ask = ask
+        self._claimed = claimed
+        self._open = False
+        self._blocked: set[bytes] = set()
+        self._rows: deque[Sequence[Item]] = deque()
+        self._choosing = False
+        self._count = self._coming = 0
+        # By content id: what was asked for, what of it is here, and needs of the plan that wait for the rest.
+        self._asked: dict[bytes, Need] = {}
+        self._here: dict[bytes, Staged] = {}
+        self._waiting: dict[bytes, Need] = {}
+        #: Bytes in staging that no need of a plan has taken.
+        self.bytes = 0
+
+    def begin(self, blocked: Iterable[bytes]) -> None:
+        """From now on what is shown may be asked for.
+
+        :param blocked: keys that this side cannot take.
+        """
+        self._open = True
+        self._blocked = set(blocked)
+
+    def shown(self, rows: Sequence[Item]) -> None:
+        """The other side has shown these rows; the own look at the disk is over."""
+        if self._open:
+            self._rows.append(rows)
+            if not self._choosing:
+                self._choosing = True
+                self._tasks.start(self._choose_all())
+
+    def close(self) -> None:
+        """A plan is made: it says what else is to be had."""
+        self._open = False
+        self._rows.clear()
+
+    def withdrawn(self, needs: Iterable[Need]) -> None:
+        """These were not asked for after all."""
+        for need in needs:
+            del self._asked[need.content]
+            self._coming -= need.size
+
+    def came(self, need: Need, staged: Staged | None) -> None:
+        """What was asked for is here; None: it does not come, or is something else."""
+        self.withdrawn((need,))
+        waiting = self._waiting.pop(need.content, None)
+        if waiting is not None:
+            self._claimed(waiting, staged)
+        elif staged is not None:
+            self._here[need.content] = staged
+            self.bytes += staged.size
+
+    def claim(self, needs: Sequence[Need]) -> tuple[list[tuple[Need, Staged]], list[Need]]:
+        """What a plan needs: needs whose content is here, and those that are still to be got; those on their way are in neither."""
+        here: list[tuple[Need, Staged]] = []
+        rest: list[Need] = []
+        for need in needs:
+            staged = self._here.pop(need.content, None)
+            if staged is not None:
+                self.bytes -= staged.size
+                here.append((need, staged))
+            elif need.content in self._asked:
+                self._waiting[need.content] = need
+            else:
+                rest.append(need)
+        return here, rest
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was asked for is on its way."""
+        return bool(self._asked)
+
+    @property
+    def useless(self) -> bool:
+        """Whether something came that no plan wanted."""
+        return bool(self._here)
+
+    def drop(self) -> None:
+        """Delete what no plan wanted. In a writer's thread."""
+        here, self._here = self._here, {}
+        self.bytes = 0
+        for staged in here.values():
+            self._staging.drop(staged)
+
+    # --- inside
+
+    async def _choose_all(self) -> None:
+        try:
+            search = await self._workshop.read(self._journal.live_count) > 0
+            while self._rows and self._open:
+                rows = self._rows.popleft()
+                step = LOCAL_LOOKUPS if search else len(rows)
+                for start in range(0, len(rows), step):
+                    needs = await self._workshop.read(self._choose, rows[start : start + step], search)
+                    if needs is None or self._count + len(needs) > MAX_SMALL_AHEAD:
+                        self.close()
+                    elif self._open:
+                        self._ask(self._noted(needs))
+        finally:
+            self._choosing = False
+
+    def _noted(self, needs: Iterable[Need]) -> list[Need]:
+        """Those of them that are not asked for yet."""
+        new = []
+        for need in needs:
+            if need.content not in self._asked and need.content not in self._here:
+                self._asked[need.content] = need
+                self._coming += need.size
+                new.append(need)
+        self._count += len(new)
+        return new
+
+    def _choose(self, rows: Sequence[Item], search: bool) -> list[Need] | None:
+        """Of which of these rows the content is worth asking for; None if there is no room for more. In a reader's thread."""
+        own = self._journal.get_many([row.key for row in rows])
+        needs = [
+            Need(row.content, row.size, [Change(row, None)], ahead=True)
+            for row in rows
+            if row.kind is FILE
+            and 0 < row.size <= SMALL_FILE
+            and row.key not in own
+            and row.key not in self._blocked
+            and (self._ignore.trivial or not self._ignore.matches(row.key))
+            and not (search and self._journal.find_content(row.content, 1))
+        ]
+        try:
+            self._staging.check_room(self._coming + sum(need.size for need in needs))
+        except StoreError:
+            return None
+        return needs
