@@ -44,8 +44,10 @@ static twb_result failed(twb_wire *wire) {
     return TWB_LOST;
 }
 
-/* One stroke from the socket to OpenSSL: a memory BIO takes all of it. */
+/* One stroke from the socket into the buffer, which OpenSSL has read to its end: it gets a BIO that reads there. (A BIO with memory of its own
+ * would clear it and copy into it.) */
 static twb_result take_in(twb_wire *wire, size_t *taken) {
+    const twb_openssl *openssl = wire->openssl;
     ssize_t n;
     do n = recv(wire->socket, wire->buffer, wire->buffer_length / 2, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
@@ -53,15 +55,22 @@ static twb_result take_in(twb_wire *wire, size_t *taken) {
     if (!n) return TWB_EOF;
     *taken = (size_t)n;
     wire->received += (uint64_t)n;
-    return wire->openssl->bio_write(wire->incoming, wire->buffer, (int)n) == (int)n ? TWB_DONE : TWB_TLS;
+    void *bio = openssl->bio_over(wire->buffer, (int)n);
+    if (!bio) {
+        wire->failure = ENOMEM;
+        return TWB_LOST;
+    }
+    openssl->bio_at_end(bio, -1); /* "read again later", not the end */
+    openssl->set_bio(wire->ssl, bio, wire->outgoing); /* frees the one before */
+    return TWB_DONE;
 }
 
 twb_result twb_receive(twb_wire *wire, uint8_t *into, size_t length, size_t allowed, size_t *got) {
     const twb_openssl *openssl = wire->openssl;
     size_t taken = 0, stroke;
     *got = 0;
+    openssl->err_clear(); /* a read that gives bytes, or wants more, leaves no error behind */
     while (*got < length) {
-        openssl->err_clear();
         int n = openssl->ssl_read(wire->ssl, into + *got, as_int(length - *got));
         if (n > 0) {
             *got += (size_t)n;

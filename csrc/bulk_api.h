@@ -2,7 +2,8 @@
  * Given to cffi's cdef() as it stands, like delta_api.h.
  *
  * OpenSSL is not linked: it is the caller's, who gives the addresses of its functions and owns its objects. The socket never blocks. One
- * thread at a time may use a wire, and its TLS connection. */
+ * thread at a time may use a wire, and its TLS connection. What SSL_read reads is the wire's buffer, by BIOs made here: when the wire is given
+ * up, and before its buffer is, the connection has to get another BIO for it. */
 
 typedef enum {
     TWB_DONE = 0,   /* all that was asked for */
@@ -18,14 +19,15 @@ typedef struct {
     int (*ssl_write)(void *, const void *, int);
     int (*ssl_get_error)(const void *, int);
     int (*bio_read)(void *, void *, int);
-    int (*bio_write)(void *, const void *, int);
+    void *(*bio_over)(const void *, int);
+    long (*bio_at_end)(void *, int);
+    void (*set_bio)(void *, void *, void *);
     void (*err_clear)(void);
 } twb_openssl;
 
 typedef struct {
     const twb_openssl *openssl;
     void *ssl;
-    void *incoming; /* the BIO that SSL_read reads */
     void *outgoing; /* the BIO that SSL_write writes */
     int socket;
     int failure; /* errno */

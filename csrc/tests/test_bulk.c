@@ -7,14 +7,22 @@
 
 enum { KEY = 0x5a, RECORD = 100, WANT_READ = 2, ZERO_RETURN = 6 };
 
-/* A memory BIO. */
+/* A BIO with memory of its own. */
 typedef struct {
     bytes content;
     size_t at;
 } queue;
 
+/* A BIO over memory that is somebody else's. */
 typedef struct {
-    queue in, out;
+    const uint8_t *data;
+    size_t left;
+    int at_end;
+} view;
+
+typedef struct {
+    view *in;
+    queue out;
     int closed; /* the other side said that it is done: seen when all is read */
     int broken;
 } cipher;
@@ -33,11 +41,34 @@ static int queue_write(void *to, const void *data, int length) {
     return length;
 }
 
+static void *view_over(const void *data, int length) {
+    view *v = malloc(sizeof *v);
+    *v = (view){data, (size_t)length, 0};
+    return v;
+}
+
+static long view_at_end(void *of, int result) {
+    ((view *)of)->at_end = result;
+    return 1;
+}
+
+static void cipher_reads(void *ssl, void *from, void *to) {
+    cipher *c = ssl;
+    CHECK(to == &c->out);
+    CHECK(!c->in || !c->in->left);
+    free(c->in);
+    c->in = from;
+}
+
 static int cipher_read(void *ssl, void *into, int length) {
     cipher *c = ssl;
-    int n = c->broken ? -1 : queue_read(&c->in, into, length < RECORD ? length : RECORD);
-    for (int i = 0; i < n; i++) ((uint8_t *)into)[i] ^= KEY;
-    return n;
+    if (c->broken || !c->in) return -1;
+    size_t n = twd_min(twd_min((size_t)length, RECORD), c->in->left);
+    if (!n) return c->in->at_end;
+    for (size_t i = 0; i < n; i++) ((uint8_t *)into)[i] = c->in->data[i] ^ KEY;
+    c->in->data += n;
+    c->in->left -= n;
+    return (int)n;
 }
 
 static int cipher_write(void *ssl, const void *data, int length) {
@@ -52,13 +83,13 @@ static int cipher_write(void *ssl, const void *data, int length) {
 
 static int cipher_error(const void *ssl, int result) {
     const cipher *c = ssl;
-    CHECK(result <= 0);
+    CHECK(result < 0);
     return c->broken ? 1 : c->closed ? ZERO_RETURN : WANT_READ;
 }
 
 static void nothing(void) {}
 
-static const twb_openssl FUNCTIONS = {cipher_read, cipher_write, cipher_error, queue_read, queue_write, nothing};
+static const twb_openssl FUNCTIONS = {cipher_read, cipher_write, cipher_error, queue_read, view_over, view_at_end, cipher_reads, nothing};
 
 typedef struct {
     cipher tls;
@@ -69,13 +100,13 @@ typedef struct {
 static void open_end(end *e, int socket, size_t buffer) {
     memset(e, 0, sizeof *e);
     e->buffer = bytes_random(buffer, 256);
-    e->wire = (twb_wire){.openssl = &FUNCTIONS, .ssl = &e->tls, .incoming = &e->tls.in, .outgoing = &e->tls.out, .socket = socket,
+    e->wire = (twb_wire){.openssl = &FUNCTIONS, .ssl = &e->tls, .outgoing = &e->tls.out, .socket = socket,
                          .buffer = e->buffer.data, .buffer_length = buffer};
 }
 
 static void close_end(end *e) {
     close(e->wire.socket);
-    bytes_free(&e->tls.in.content);
+    free(e->tls.in);
     bytes_free(&e->tls.out.content);
     bytes_free(&e->buffer);
 }

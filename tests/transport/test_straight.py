@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+from OpenSSL.SSL import WantReadError
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.internet.selectreactor import SelectReactor
@@ -217,6 +220,37 @@ def test_both_ways_understand_each_other(request, monkeypatch):
 def test_pure_core_goes_twisteds_way(monkeypatch):
     monkeypatch.setenv("TWSYNC_DELTA", "pure")
     assert straight._find() is None
+
+
+def test_closed_by_a_callback_of_openssl(request, monkeypatch):
+    # What OpenSSL is reading is taken from it only when it has come back.
+    monkeypatch.setattr(widetls, "openssl", functions(request))
+    pair = Pair()
+    made, connection = way(pair.server), pair.server.transport._tlsConnection
+    lib, seen = made._lib, []
+
+    def receive(*arguments):
+        made.close()
+        seen.append((made.closed, made._connection is connection))
+        return lib.twb_receive(*arguments)
+
+    made._lib = SimpleNamespace(twb_receive=receive)
+    assert made.receive(memoryview(bytearray(10)), 10) == (straight.Result.LOST, 0)
+    assert seen == [(True, True)] and made._connection is None
+    with pytest.raises(WantReadError):
+        connection.recv(10)
+    pair.close()
+
+
+def test_other_names_in_pyopenssl(request, monkeypatch):
+    monkeypatch.setattr(widetls, "openssl", functions(request))
+    monkeypatch.setattr(straight.OpenSSL, "take", lambda _self, connection: connection._renamed)
+    pair = Pair()
+    assert way(pair.client) is way(pair.server) is None
+    data = content(MIB)
+    send_all(pair, pair.client, data)
+    pair.turn(lambda: len(pair.server_end.data) == len(data))
+    pair.close()
 
 
 class Clumsy(Protocol):

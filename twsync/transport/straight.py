@@ -64,7 +64,9 @@ class OpenSSL:
         "ssl_write": ("SSL_write", "int(*)(void *, const void *, int)"),
         "ssl_get_error": ("SSL_get_error", "int(*)(const void *, int)"),
         "bio_read": ("BIO_read", "int(*)(void *, void *, int)"),
-        "bio_write": ("BIO_write", "int(*)(void *, const void *, int)"),
+        "bio_over": ("BIO_new_mem_buf", "void *(*)(const void *, int)"),
+        "bio_at_end": ("BIO_set_mem_eof_return", "long(*)(void *, int)"),
+        "set_bio": ("SSL_set_bio", "void(*)(void *, void *, void *)"),
         "err_clear": ("ERR_clear_error", "void(*)(void)"),
     }
 
@@ -76,23 +78,33 @@ class OpenSSL:
         theirs: Any = bindings._openssl
         self.ffi: Any = ffi
         self.lib: Any = lib
-        self._theirs = theirs.ffi
+        self._theirs = theirs
         self.functions = ffi.new("twb_openssl *")
         for field, (name, kind) in self._SIGNATURES.items():
             setattr(self.functions, field, ffi.cast(kind, self._address(theirs.ffi.addressof(theirs.lib, name))))
 
     def _address(self, pointer: object) -> int:
-        return int(self._theirs.cast("uintptr_t", pointer))
+        return int(self._theirs.ffi.cast("uintptr_t", pointer))
 
-    def objects(self, connection: Any) -> tuple[object, object, object]:  # noqa: ANN401 - its private parts have no types
-        """The SSL object of a pyOpenSSL connection, and its BIOs for what comes in and for what goes out.
+    def take(self, connection: Any) -> tuple[object, object]:  # noqa: ANN401 - its private parts have no types
+        """The SSL object of a pyOpenSSL connection, and its BIO for what goes out.
+
+        The one for what comes in is the C core's from now on; what is written into the one that the connection has instead goes nowhere.
 
         :raises AttributeError: they have other names.
         """
-        ssl, incoming, outgoing = (
-            self.ffi.cast("void *", self._address(each)) for each in (connection._ssl, connection._into_ssl, connection._from_ssl)
+        lib = self._theirs.lib
+        ssl, outgoing, _ = (
+            self.ffi.cast("void *", self._address(each)) for each in (connection._ssl, connection._from_ssl, connection._into_ssl)
         )
-        return ssl, incoming, outgoing
+        connection._into_ssl = self._theirs.ffi.gc(lib.BIO_new(lib.BIO_s_mem()), lib.BIO_free)
+        return ssl, outgoing
+
+    def give_back(self, connection: Any) -> None:  # noqa: ANN401
+        """The connection reads by itself again, from an empty BIO."""
+        lib = self._theirs.lib
+        connection._into_ssl = lib.BIO_new(lib.BIO_s_mem())  # the SSL object's, as the one that it began with
+        lib.SSL_set_bio(connection._ssl, connection._into_ssl, connection._from_ssl)
 
 
 def _find() -> OpenSSL | None:
@@ -127,12 +139,11 @@ class Straight:
         writable: Callable[[], None],
         broken: Callable[[Failure], None],
     ) -> None:
-        self._ffi, self._lib = functions.ffi, functions.lib
+        self._openssl, self._ffi, self._lib = functions, functions.ffi, functions.lib
         wire = self._wire = functions.ffi.new("twb_wire *")
         wire.openssl = functions.functions
-        wire.ssl, wire.incoming, wire.outgoing = functions.objects(connection)
         # Mapped, so that it is freed at once; kept, with the connection, because the wire points there.
-        self._kept: object = (connection, held := functions.ffi.from_buffer("uint8_t[]", mmap(-1, 2 * STROKE), require_writable=True))
+        self._kept: object = (held := functions.ffi.from_buffer("uint8_t[]", mmap(-1, 2 * STROKE), require_writable=True))
         wire.buffer, wire.buffer_length = held, 2 * STROKE
         self._count = functions.ffi.new("size_t *")
         self._reactor = reactor
@@ -141,6 +152,13 @@ class Straight:
         self._broken = broken
         self._descriptor = os.dup(descriptor)
         wire.socket = self._descriptor
+        self._working = False
+        try:
+            wire.ssl, wire.outgoing = functions.take(connection)
+        except AttributeError:
+            os.close(self._descriptor)
+            raise
+        self._connection: object = connection
 
     @property
     def closed(self) -> bool:
@@ -163,22 +181,28 @@ class Straight:
         :param allowed: about so many bytes may be taken from the socket for it.
         :returns: `DONE` if it is full, and how many bytes came.
         """
-        kept = self._kept  # also if a callback of OpenSSL closes this meanwhile
         with self._ffi.from_buffer("uint8_t[]", room, require_writable=True) as into:
-            result = self._lib.twb_receive(self._wire, into, len(room), allowed, self._count)
-        del kept
-        return Result(result), self._count[0]
+            return self._work(self._lib.twb_receive, into, len(room), allowed, self._count)
 
     def send(self, data: bytes | memoryview) -> tuple[Result, int]:
         """Encrypt and send what was not sent yet, then `data`.
 
         :returns: `DONE` if all of it is on its way, and how many bytes of `data` need not be given again.
         """
-        kept = self._kept
         with self._ffi.from_buffer("uint8_t[]", data) as held:
-            result = self._lib.twb_send(self._wire, held, len(data), self._count)
-        del kept
-        return Result(result), self._count[0]
+            return self._work(self._lib.twb_send, held, len(data), self._count)
+
+    def _work(self, function: Callable[..., int], *arguments: object) -> tuple[Result, int]:
+        self._working = True
+        result = Result(function(self._wire, *arguments))
+        self._working = False
+        if self.closed:  # by a callback of OpenSSL
+            self._release()
+        return result, self._count[0]
+
+    def _release(self) -> None:
+        self._openssl.give_back(self._connection)
+        self._connection = self._kept = None
 
     def watch_reading(self, wanted: bool) -> None:
         """Whether to call `readable`."""
@@ -197,7 +221,8 @@ class Straight:
             self.watch_writing(False)
             descriptor, self._descriptor, self._wire.socket = self._descriptor, -1, -1
             os.close(descriptor)
-            self._kept = None
+            if not self._working:
+                self._release()
 
     # --- for the reactor -------------------------------------------------------------------------------------------------------------
 
