@@ -5,8 +5,9 @@ So a session that dies at any point leaves a journal in which the three say the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import msgspec
 
@@ -18,6 +19,7 @@ from twsync.store.listing import Listing
 from twsync.store.packing import pack_version, signed
 from twsync.store.recordhistory import RecordHistory
 from twsync.store.recordtexts import Text, Texts
+from twsync.store.recordtwins import in_line
 from twsync.store.rows import Row
 from twsync.store.scan import ScanResult
 from twsync.store.syncmlmap import Held, Maps
@@ -87,15 +89,46 @@ class RecordJournal(CollectionJournal):
         finally:
             self._batch = None
 
-    def learn(self, result: ScanResult, texts: Iterable[Text]) -> int:
-        """As `record`, with the texts of the live rows of `result.changes`."""
+    def learn(self, result: ScanResult, texts: Sequence[Text]) -> int:
+        """As `record`, with the texts of the live rows of `result.changes`; see `in_line` for their versions."""
         with self._database.transaction():
             self.texts.put(texts)
             known = self.get_many(row.key for row in result.changes)
             # A row that changed since the scan looked at it stays.
             written = [row for row in result.changes if row.seq == (known[row.key].seq if row.key in known else 0)]
-            self._replaced(written, known)
-            return self.record(result)
+            uids = {text.content: text.identity.uid for text in texts}
+
+            def uid(row: Row) -> str:
+                return uids.get(row.item.content, "") if row.item.live else self.texts.uid(known[row.key].item.content)
+
+            written = in_line(written, uid, self.rows_of if self.seq else lambda _uid: {}, self.replica)
+            self._replaced(written, known | self.get_many(row.key for row in written if row.key not in known))
+            return self.record(replace(result, changes=written))
+
+    def rows_of(self, uid: str) -> dict[bytes, Row]:
+        """The rows of a UID: live ones, and those that had it when they were deleted, as far as that is known."""
+        live, gone = self.texts.keys_of(uid)
+        rows = self.get_many([*live, *gone])
+        return {key: row for key, row in rows.items() if row.item.live or self._had(row) == uid}
+
+    def was(self, row: Row) -> Text | None:
+        """What was deleted here; None: that is not known any more."""
+        return self.texts.get(self._last(row))
+
+    def _had(self, row: Row) -> str:
+        return self.texts.uid(self._last(row))
+
+    def _last(self, row: Row) -> bytes:
+        """The content of a row before it was deleted, or one that some device is known to have of it."""
+        found = self.history.last(row.key, row.seq)
+        if found:
+            return found
+        held = self._database.row(
+            "SELECT m.base FROM syncml_partner p JOIN syncml_map m ON m.partner = p.n "
+            "WHERE p.collection = ? AND m.key = ? AND m.held = 1 AND m.base != x'' ORDER BY p.used_ns DESC LIMIT 1",
+            (self._number, row.key),
+        )
+        return b"" if held is None else bytes(held[0])
 
     def listing(self) -> tuple[int, Listing]:
         """The folder as its rows were at a sequence number, in one piece."""

@@ -104,6 +104,27 @@ class Texts:
             "ON CONFLICT DO NOTHING",
         )
 
+    def uid(self, content: bytes) -> str:
+        """The UID in a text; empty: it has none, or is not kept."""
+        found = self._database.row("SELECT uid FROM record_text WHERE collection = ? AND content = ?", (self._collection, content))
+        return "" if found is None else str(found[0])
+
+    def keys_of(self, uid: str) -> tuple[list[bytes], list[bytes]]:
+        """Keys of live rows with a UID, and those of deleted ones that once had it."""
+        values = (self._collection, uid)
+        live = self._database.rows(
+            "SELECT i.key FROM record_text t JOIN item i ON i.content = t.content AND i.kind = 1 AND i.collection = t.collection "
+            "WHERE t.collection = ? AND t.uid = ?",
+            values,
+        )
+        item = "JOIN item i ON i.collection = t.collection AND i.key = h.key AND i.kind = 0 WHERE t.collection = ?1 AND t.uid = ?2"
+        gone = self._database.rows(
+            f"SELECT i.key FROM record_text t JOIN record_past h ON h.content = t.content AND h.collection = t.collection {item} "
+            f"UNION SELECT i.key FROM record_text t JOIN syncml_map h ON h.base = t.content {item}",
+            values,
+        )
+        return [key for (key,) in live], [key for (key,) in gone]
+
     def likenesses(self) -> list[Likeness]:
         """All live records."""
         return self._likenesses("", ())

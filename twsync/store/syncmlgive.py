@@ -143,6 +143,8 @@ class Giving:
             self._candidates = [
                 one for one in self._candidates if travels(one.key) and (not self._holds(one) or self._their_name(one) is not None)
             ]
+            # First what is deleted: a renamed record is a deleted and a new one, and the new one meets what the other side made of it.
+            self._candidates.sort(key=lambda one: one.kind is not Kind.DELETED)
         return self._candidates
 
     def _guarded(self, found: list[Candidate]) -> list[Candidate]:

@@ -6,7 +6,6 @@ from twsync.reconcile.recordmatch import Likeness, Matcher
 from twsync.reconcile.versions import Order, Version
 from twsync.records import Identity
 from twsync.store.recordtexts import Text
-from twsync.store.rows import Row
 from twsync.store.syncmlmap import Held
 from twsync.store.syncmlsession import RecordSession, key_of
 from twsync.syncml.datastore import Action, Incoming
@@ -57,7 +56,18 @@ class Links:
             # Last, for versions of items that were found to be one are joined: what was deleted here under this name. The versions say
             # which of the two follows the other.
             found = next((key for key in names if self._was_same(key, identity, theirs)), None)
+        if found is None and theirs is not None and identity.uid:
+            found = self._buried(identity.uid, theirs)
         return found
+
+    def moved(self, held: Held, identity: Identity) -> bytes | None:
+        """The live item of the same UID under another name, if the one that a name led to was deleted here: it was renamed."""
+        session = self._session
+        row = session.journal.get(held.key)
+        if row is None or row.item.live or not identity.uid:
+            return None
+        twins = session.journal.texts.twins(identity, session.partner.number)
+        return min((one.key for one in twins if one.uid == identity.uid), default=None)
 
     def original(self, name: str) -> bytes | None:
         """The live item of which a new one is the copy of a conflict; None: it is not here.
@@ -83,8 +93,8 @@ class Links:
         row = session.journal.get(key)
         if row is None or row.item.live:
             return row is not None
-        was = self._was(row)
-        return was is not None and not _one(was, identity)
+        was = session.journal.was(row)
+        return was is not None and not _one(was.identity, identity)
 
     def paired(self, key: bytes) -> None:
         """An own item has met its partner."""
@@ -120,16 +130,19 @@ class Links:
         row = session.journal.get(key)
         if row is None or row.item.live:
             return False
-        was = self._was(row)
-        if was is not None and was.uid and identity.uid:
-            return was.uid == identity.uid
+        was = session.journal.was(row)
+        if was is not None and was.identity.uid and identity.uid:
+            return was.identity.uid == identity.uid
         return row.item.version.order(theirs) is not Order.CONCURRENT
 
-    def _was(self, row: Row) -> Identity | None:
-        """What was deleted here; None: that is not known any more."""
-        journal = self._session.journal
-        text = journal.texts.get(journal.history.last(row.key, row.seq) or self._session.maps.any_base(row.key))
-        return None if text is None else text.identity
+    def _buried(self, uid: str, theirs: Version) -> bytes | None:
+        """The key, under whatever name, of an item of this UID whose deletion follows the version that comes: what comes is not new.
+
+        What lives follows what was deleted under another name, see `twsync.store.recordtwins`; so a renamed record is not meant.
+        """
+        rows = self._session.journal.rows_of(uid)
+        followed = (Order.OLDER, Order.EQUAL)
+        return min((key for key, row in rows.items() if not row.item.live and theirs.order(row.item.version) in followed), default=None)
 
     def _named_so(self, key: bytes) -> tuple[Version, Identity] | None:
         """The live item at a key that another twsync host may mean by this name; None: there is none, or it has its partner."""

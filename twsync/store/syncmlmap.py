@@ -116,15 +116,6 @@ class Maps:
             (self._partner, key),
         )
 
-    def any_base(self, key: bytes) -> bytes:
-        """Content that some device of the collection is known to have of an own key; empty: none has any."""
-        found = self._database.row(
-            "SELECT m.base FROM syncml_partner p JOIN syncml_map m ON m.partner = p.n "
-            "WHERE p.collection = ? AND m.key = ? AND m.held = 1 AND m.base != x'' ORDER BY p.used_ns DESC LIMIT 1",
-            (self._collection, key),
-        )
-        return b"" if found is None else bytes(found[0])
-
     def _one(self, column: Name, value: str | bytes) -> Held | None:
         if self._written == self._database.written and (column, value) in self._ahead:
             return self._ahead[column, value]

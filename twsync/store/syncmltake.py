@@ -63,13 +63,16 @@ class Taking:
         steps: dict[int, Step] = {}
         names: set[str] = set()
         keys: set[bytes] = set()
+        drops = False
         for number, change in enumerate(changes):
-            step = self._decided(change, keys) if change.id not in names else None
+            # A batch has one change for a name and for a key; what the second one meets, the first decides. And what comes may be what
+            # went, renamed: it is decided when the old name leads nowhere any more.
+            step = self._decided(change, keys) if change.id not in names and (not drops or change.action is Action.DELETE) else None
             if step is None or (isinstance(step, Step) and step.keys & keys):
-                # A batch has one change for a name and for a key; what the second one meets, the first decides.
                 self._carry_out(changes, steps, outcomes)
                 names.clear()
                 keys.clear()
+                drops = False
                 step = self._decided(change, keys)
             names.add(change.id)
             if isinstance(step, Outcome):
@@ -77,6 +80,7 @@ class Taking:
             else:
                 steps[number] = step
                 keys |= step.keys
+                drops = drops or step.drop
         self._carry_out(changes, steps, outcomes)
         return [outcomes[number] for number in range(len(changes))]
 
@@ -176,9 +180,12 @@ class Taking:
             key = hint.key
             if session.journal.get(key) is None:
                 return Outcome(404, "There is no such item here.")
+        renamed = self._links.moved(hint, came.identity) if hint is not None and key is not None and theirs is not None else None
         if key is None:
             key = self._links.alike(change, came, theirs, hint)
-        base = self._base(hint if hint is not None and hint.key == key else session.maps.by_key(key) if key is not None else None)
+        key = renamed or key
+        same = hint is not None and (hint.key == key or renamed is not None)
+        base = self._base(hint if same else session.maps.by_key(key) if key is not None else None)
         row = session.journal.get(key) if key is not None else None
         own = session.journal.texts.get(row.item.content) if row is not None and row.item.live else None
         if row is not None and row.item.live and own is None:
