@@ -379,6 +379,8 @@ SYNCML_BUSY_AFTER = 60.0
 #: Bytes of the status line and headers of an answer; and of the whole of it on the wire: chunks can be small.
 MAX_HTTP_HEAD = 256 * KIB
 MAX_HTTP_ANSWER = 2 * MAX_SYNCML_DOCUMENT
+#: Interim answers (1xx) before one answer; proxies send one or two.
+MAX_HTTP_INTERIM = 8
 #: HTTP connections to the port for stock clients at once; each may hold one message in memory.
 MAX_HTTP_CONNECTIONS = 64
 

@@ -16,6 +16,7 @@ from twsync.errors import SessionError, TwsyncError
 from twsync.limits import HTTP_TIMEOUT, MAX_SYNCML_DOCUMENT, SYNCML_TWSYNC_MESSAGE
 from twsync.peer import recordtold
 from twsync.peer.greeting import Greeting
+from twsync.peer.patience import Patience
 from twsync.peer.recordresult import failure_of, result_of, skips_of
 from twsync.peer.recordroles import syncml_side, turned_policy, turned_type
 from twsync.peer.sessions import Progress, Work
@@ -114,7 +115,8 @@ class RecordExchange:
             progress({"phase": "transfer", "bytes": channel.wire_received, "bytes_sent": channel.wire_sent})
 
         try:
-            outcome = await drive(session, post, self._workshop.write, self._clock, self._now, moved)
+            # A reply that is lost on the channel cannot be asked for again: nothing else leads there.
+            outcome = await drive(session, post, self._workshop.write, self._clock, self._now, moved, retries=0)
             failure, told = failure_of(outcome), None
             if failure is not None:
                 # The other side shall know why; and what it says is better than a status.
@@ -152,22 +154,30 @@ class RecordExchange:
 
         told: list[TwsyncError] = []
 
+        def give_up() -> None:
+            told.append(SessionError("The other device does not go on; it may be busy. Start the session again.", "timeout"))
+            channel.close(told[0])
+
+        patience = Patience(self._clock, lambda: server.moved, give_up)
+
         def answers(base: str, token: str, body: bytes, content_type: str | None, origin: str) -> Deferred[Answer]:
             if token == recordtold.FAILED:
-                told.append(recordtold.told_failure(body))
+                if not told:
+                    told.append(recordtold.told_failure(body))
                 own = next((store.error for store in datastores.opened if store.error is not None), None)
                 return succeed(Answer(200, b"" if own is None else recordtold.failure(own)))
             if token == recordtold.SKIPPED:
                 skipped[:] = recordtold.told_skips(body)
                 return succeed(Answer(200, recordtold.skips(skips_of(datastores, None))))
             progress({"phase": "transfer", "bytes": channel.wire_received, "bytes_sent": channel.wire_sent})
-            return self._workshop.write(answer, body, content_type)
+            return patience.during(self._workshop.write(answer, body, content_type))
 
         greeting.switch()
         serve(channel, site(answers), self._clock)
         try:
             await greeting.over()
         finally:
+            patience.stop()
             await self._workshop.write(server.close)
         if told:
             raise told[0]

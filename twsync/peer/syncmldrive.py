@@ -29,13 +29,20 @@ class InThread(Protocol):
 
 
 async def drive(
-    session: ClientSession, post: Post, in_thread: InThread, clock: Clock, now: Callable[[], float], progress: Callable[[], None]
+    session: ClientSession,
+    post: Post,
+    in_thread: InThread,
+    clock: Clock,
+    now: Callable[[], float],
+    progress: Callable[[], None],
+    retries: int = SYNCML_RETRIES,
 ) -> Result:
     """Run a session to its end.
 
     :param post: over one data channel, or to any URL.
     :param now: seconds since 1970.
     :param progress: told after every message.
+    :param retries: times that a message is sent again whose reply did not come.
     :returns: what it came to, also if the server cannot be reached.
     """
     outcome = await _to_its_end(in_thread(session.start, now()))
@@ -44,7 +51,7 @@ async def drive(
         if outcome.delay:
             await _sleep(clock, outcome.delay)
         try:
-            answer = await _asked(outcome, post, clock)
+            answer = await _asked(outcome, post, clock, retries)
         except SessionError as error:
             outcome = await _to_its_end(in_thread(session.abort, Error.of(error)))
             continue
@@ -73,9 +80,9 @@ async def _to_its_end(job: Deferred[T]) -> T:
         raise
 
 
-async def _asked(request: Request, post: Post, clock: Clock) -> Answer:
+async def _asked(request: Request, post: Post, clock: Clock, retries: int) -> Answer:
     pause = SYNCML_RETRY_PAUSE
-    for left in range(SYNCML_RETRIES, -1, -1):
+    for left in range(retries, -1, -1):
         try:
             return await post(request.url, request.content_type, request.body)
         except SessionError as error:

@@ -103,6 +103,12 @@ class Server:
         """Sessions that are kept, ended ones too."""
         return len(self._by_token)
 
+    @property
+    def moved(self) -> float:
+        """When a message last got a session on, in seconds since 1970; 0: none did."""
+        with self._lock:
+            return max((entry.session.moved for entry in self._by_token.values()), default=0.0)
+
     def receive(
         self,
         token: str | None,

@@ -120,6 +120,11 @@ class ServerSession:
         """Whether it has a datastore open. (Also while another thread is at work in it.)"""
         return any(store.name == name and not store.closed for store in tuple(self._stores or ()))
 
+    @property
+    def moved(self) -> float:
+        """When a message last got it on: not by Alert 222, nor by the Status of a header."""
+        return self._moved
+
     def gives_way(self, name: str, now: float) -> bool:
         """Whether it has a datastore open, and to let go of it if somebody else wants it: it does not get on, or has had it for long."""
         held = [store.since for store in tuple(self._stores or ()) if store.name == name and not store.closed]

@@ -25,7 +25,7 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 
 from twsync import __version__
 from twsync.errors import SessionError, TwsyncError
-from twsync.limits import HTTP_CONNECT_TIMEOUT, HTTP_TIMEOUT, MAX_HTTP_ANSWER, MAX_HTTP_HEAD
+from twsync.limits import HTTP_CONNECT_TIMEOUT, HTTP_TIMEOUT, MAX_HTTP_ANSWER, MAX_HTTP_HEAD, MAX_HTTP_INTERIM
 from twsync.transport.datachannel import DataChannel
 from twsync.transport.interfaces import Clock
 
@@ -33,6 +33,7 @@ from twsync.transport.interfaces import Clock
 CHANNEL_URL = "http://peer.invalid/syncml"
 
 _HEAD_END = re.compile(rb"\n\r?\n")
+_INTERIM = re.compile(rb"\s*HTTP/[0-9.]+ 1[0-9][0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +132,41 @@ def _pool(reactor: Any) -> HTTPConnectionPool:  # noqa: ANN401
 
 
 class _Meter(ProtocolWrapper):
-    """Cuts off a server that answers without end: the body has a limit of its own, head and framing have none in twisted.web."""
+    """Cuts off a server that answers without end: the body has a limit of its own, head and framing have none in twisted.web.
+
+    Nor have interim answers (1xx), each of which is a line of the log, too.
+    """
 
     _came = 0
-    _end: bytes | None = b""
-    "The last bytes of an unfinished head; None: it is finished."
+    _interim = 0
+    _head: bytearray | None = None
+    "What came of an unfinished head; None: it is finished."
 
     def dataReceived(self, data: bytes) -> None:
         """A piece of an answer."""
         self._came += len(data)
-        super().dataReceived(data)  # type: ignore[no-untyped-call]
-        if self._end is not None:
-            joined = self._end + data
-            self._end = None if _HEAD_END.search(joined) else joined[-2:]
-        if self._came > (MAX_HTTP_ANSWER if self._end is None else MAX_HTTP_HEAD):
+        if self._head is not None:
+            self._look(self._head, data)
+        if self._came > (MAX_HTTP_ANSWER if self._head is None else MAX_HTTP_HEAD) or self._interim > MAX_HTTP_INTERIM:
             cast(Any, self).abortConnection()
+        else:
+            super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def _look(self, head: bytearray, data: bytes) -> None:
+        """Find the end of the head."""
+        begin = max(0, len(head) - 2)
+        head += data
+        while (end := _HEAD_END.search(head, begin)) is not None and self._interim <= MAX_HTTP_INTERIM:
+            if not _INTERIM.match(head):
+                self._head = None
+                return
+            self._interim += 1
+            del head[: end.end()]
+            begin = 0
 
     def write(self, data: bytes) -> None:
         """A piece of a request: the next answer begins."""
-        self._came, self._end = 0, b""
+        self._came, self._interim, self._head = 0, 0, bytearray()
         super().write(data)  # type: ignore[no-untyped-call]
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
