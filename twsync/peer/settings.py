@@ -6,7 +6,6 @@ silently ignored is worse than one that is missing. Paths in it are relative to 
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -308,6 +307,9 @@ def _refuse_unknown(raw: Mapping[str, Any], path: Path) -> None:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    # Here, for only a mistake needs it, and every command reads the settings.
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}."
 
