@@ -423,6 +423,8 @@ MAX_WAITING_COMMANDS = 100
 #: Sessions at once, and of one account; a session costs its device information and what it awaits.
 MAX_SYNCML_SESSIONS = 256
 MAX_SYNCML_ACCOUNT_SESSIONS = 32
+#: Sessions that broke of which the type is remembered, about 200 bytes each.
+MAX_SYNCML_INTERRUPTED = 4096
 #: Seconds without a message after which a session is given up: Nokia waits 15 minutes for a slow server, SyncEvolution 5.
 SYNCML_SESSION_TIMEOUT = 900.0
 #: Seconds in which a session did not get on (no message, or none but Alert 222) after which it has to give way to another that wants one of
@@ -432,6 +434,8 @@ SYNCML_QUIET = 120.0
 SYNCML_LONGEST_HOLD = 1800.0
 #: Seconds that the last reply of an ended session is kept for a client that did not get it.
 SYNCML_RESEND_TIME = 300.0
+#: Seconds for which a user allows the clients of an account to delete as much as they like: long enough to take up the phone.
+SYNCML_ALLOWANCE = 3600.0
 #: Failed sign-ins of one account, and of one device, from one address and from all of them after which further ones have to wait; the
 #: longest wait, and the seconds without a failure after which all is forgotten. SyncEvolution itself tries four times with one wrong
 #: password; who guesses from many addresses gets no further than a hundred and then one each five minutes.

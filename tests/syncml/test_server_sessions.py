@@ -416,6 +416,34 @@ def test_device_information() -> None:
     assert [store.source_ref for store in devinf.datastores] == ["contacts", "calendar", "notes"]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("asked", "last", "status", "answer"),
+    [
+        (200, "c0", "509", "200"),
+        (200, None, "508", "201"),
+        (201, "c0", "509", "201"),
+        (202, "c0", "509", "202"),
+        (202, "other", "508", "203"),
+        (203, "c0", "509", "203"),
+        (204, "c0", "509", "204"),
+        (205, None, "509", "205"),
+    ],
+)
+def test_what_was_cut_goes_on_as_what_it_was(asked: int, last: str | None, status: str, answer: str) -> None:
+    """A refresh too: SyncEvolution gives up if it is offered a slow sync in its place. Once it has ended, nothing is known of it."""
+    made = world({"a": "A=1"})
+    met(made)
+    Client(made).login((asked, "contacts", last, "c1"))
+    client = Client(made, session="2")
+    reply = client.login((225, "contacts", last, "c2"))
+    assert (codes(reply)[1:], told(reply)) == ([("Alert", status)], [answer])
+    reply = client.send(*client.statuses(), sync("contacts", change("Add", "L-a", "A=1")))
+    assert made.stores["contacts"].contents == ["A=1"]
+    client.send(*client.statuses())
+    reply = Client(made, session="3").login((225, "contacts", "c2", "c3"))
+    assert (codes(reply)[1:], told(reply)) == ([("Alert", "509")], ["200"])
+
+
 @pytest.mark.parametrize("protocol", Protocol)
 @pytest.mark.parametrize("encoding", Encoding)
 @pytest.mark.parametrize("size", [2000, 5000, 12_000, 150_000])
@@ -760,7 +788,7 @@ def test_a_message_that_waits_for_its_turn_opens_nothing_when_its_session_is_ove
     client = Client(made)
     client.send(put())
     ends = {"server": lambda: made.server.close(), "session": lambda: Client(made, session="2").send(put())}
-    turns[1].before = ends[end]
+    turns[-1].before = ends[end]
     client.msg_id += 1
     late = made.post(client.uri, codec.encode(Message(client.header(), (alert(201, "contacts", None, "c1"),), True), Encoding.WBXML))
     assert isinstance(late, Refusal)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from twsync.cli.daemon import running
+from twsync.cli.daemon import Daemon, running
 from twsync.cli.funnel import say
 from twsync.cli.journal import reading, writing
 from twsync.cli.options import config_option, json_option, load_settings, print_json
@@ -102,6 +102,24 @@ def grant(name: str, collections: tuple[str, ...]) -> None:
     """
     _change("grant", name, collections=list(collections) or None)
     click.echo(f"{name} may reach {', '.join(collections) if collections else 'all collections of records'}")
+
+
+@account.command("allow-deletes")
+@click.argument("name")
+@config_option
+def allow_deletes(name: str) -> None:
+    """Let devices of the account NAME delete as much as they like, for an hour. The daemon must run.
+
+    Else a session does not carry out what would take more than 20 % of a collection (and more than 25 items), and does not begin if all
+    files of the folder are gone.
+
+    \b
+    Example:
+      twsync syncml account allow-deletes phone
+    """
+    with Daemon(load_settings()) as daemon:
+        daemon.call("allow-deletes", {"account": name})
+    click.echo(f"{name} may delete as much as it likes for an hour")
 
 
 @account.command()

@@ -11,6 +11,7 @@ from twsync.peer import accounts, mending
 from twsync.peer.accounts import AccountChange
 from twsync.peer.host import Host
 from twsync.peer.localapi import Report
+from twsync.peer.stockclients import StockClients
 from twsync.peer.stockserver import StockOrder, StockServers
 from twsync.reconcile.model import SyncType
 from twsync.store.syncmldatastore import RecordHost
@@ -47,21 +48,33 @@ class UndoArguments(msgspec.Struct, forbid_unknown_fields=True):
     session: str
 
 
+class AllowDeletesArguments(msgspec.Struct, forbid_unknown_fields=True):
+    """Of `allow-deletes`."""
+
+    account: str
+
+
 class RecordCalls:
     """Answers them."""
 
-    def __init__(self, host: Host, records: RecordHost, servers: StockServers, in_thread: InThread) -> None:
+    def __init__(self, host: Host, records: RecordHost, clients: StockClients, servers: StockServers, in_thread: InThread) -> None:
         self._host = host
         self._records = records
+        self._clients = clients
         self._servers = servers
         self._in_thread = in_thread
         self.calls: dict[str, tuple[type[msgspec.Struct], Callable[[Any, Report], Awaitable[Any]]]] = {
             "account": (AccountChange, self._account), "syncml": (SyncmlArguments, self._syncml), "undo": (UndoArguments, self._undo),
+            "allow-deletes": (AllowDeletesArguments, self._allow_deletes),
         }  # fmt: skip
 
     async def _account(self, wanted: AccountChange, _report: Report) -> dict[str, Any]:
         await self._in_thread(accounts.change, self._host.settings, self._records.journal, wanted, self._records.now_ns())
         return {"name": wanted.name}
+
+    async def _allow_deletes(self, wanted: AllowDeletesArguments, _report: Report) -> dict[str, Any]:
+        self._clients.allow_deletes(wanted.account)
+        return {"name": wanted.account}
 
     async def _syncml(self, wanted: SyncmlArguments, report: Report) -> list[Any]:
         return [msgspec.to_builtins(result) for result in await self._servers.synchronise(wanted.order(), report)]

@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from twisted.logger import Logger
+
+from twsync.errors import StoreError, TwsyncError
 from twsync.peer.recordresult import fill
 from twsync.peer.sessions import Running, Sessions, blank
 from twsync.peer.settings import Settings
 from twsync.peer.streams import Workshop
 from twsync.reconcile.model import RecordPolicy, Side
+from twsync.reconcile.safety import ALLOW
 from twsync.session.datatypes import SyncProtocol
 from twsync.session.result import SessionResult, State, printable
 from twsync.store.syncmldatastore import RecordDatastore, RecordHost
@@ -18,6 +22,8 @@ from twsync.store.syncmlsession import Terms
 from twsync.syncml.clientresult import StoreResult
 from twsync.syncml.datastore import Peer
 from twsync.syncml.document import DataStore
+
+_log = Logger()
 
 #: How the history names such a partner.
 PREFIX = "syncml:"
@@ -48,7 +54,9 @@ class Opened:
         """
         running = self.running
         running.sync_type = running.sync_type or str(self.store.sync_type or "")
-        result = blank(running, State.DONE) if self.store.committed else blank(running, State.FAILED, *_CUT)
+        error = self.store.error
+        reason = _CUT if error is None else (error.code, error.message)
+        result = blank(running, State.DONE) if self.store.committed else blank(running, State.FAILED, *reason)
         result.sent.wire_bytes, result.received.wire_bytes = self.messages.sent, self.messages.received
         fill(result, self.store, told)
         return result
@@ -92,9 +100,10 @@ class Recorder:
         collection = self._settings().collection(name)
         again = next((opened for opened in wanted.opened if opened.running.collection == name), None)
         session = self._token(16).hex() if again is None else again.running.session
+        how = ALLOW if wanted.side is Side.CLIENT else f"say `twsync syncml account allow-deletes {peer.account}` on {self.records.device}"
         terms = Terms(
             session=session, side=wanted.side, policy=cast(RecordPolicy, collection.policy), allow_deletes=wanted.allow_deletes,
-            zone=self._zone,
+            how_to_allow=how, zone=self._zone,
         )  # fmt: skip
 
         def begun(store: RecordDatastore) -> None:
@@ -107,7 +116,14 @@ class Recorder:
             if wanted.closed is not None and store.sync_type is not None:
                 wanted.closed(opened)
 
-        store = self.records.datastores(terms, wanted.granted).open(name, peer, closed, begun)
+        try:
+            store = self.records.datastores(terms, wanted.granted).open(name, peer, closed, begun)
+        except TwsyncError as error:
+            if wanted.side is Side.CLIENT or error.code == "busy":
+                raise
+            # A client gets no session by it that the history could show, and it is not told about the disks of this host.
+            _log.warn("{name} cannot be synchronised with {partner}: {reason}", name=name, partner=wanted.partner, reason=error.message)
+            raise StoreError(f"The collection {name} cannot be used now; the log of its host says why.", error.code) from error
         if again is not None:
             # A client opens a collection again once it knows what the server is.
             again.store, opened = store, again

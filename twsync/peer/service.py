@@ -172,7 +172,7 @@ class PeerService(Service):
         self.callee = Callee(self.host)
         self._invitations = Invitations(self.host, self.caller)
         servers = StockServers(recorder, self._workshop, self._reactor, self._now, self._token, lambda: self._settings.full_name)
-        more = RecordCalls(self.host, self.records, servers, self._workshop.write).calls
+        more = RecordCalls(self.host, self.records, self._stock, servers, self._workshop.write).calls
         api = Api(self.host, self.caller, self.journal, self.reload, self._workshop.write, self._now_ns, more)
         self._interface = LocalInterface(self._reactor, settings.socket, api)
 

@@ -15,7 +15,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 
 from twsync.errors import ConfigError
-from twsync.limits import MAX_HTTP_CONNECTIONS, SYNCML_BUSY_AFTER
+from twsync.limits import MAX_HTTP_CONNECTIONS, SYNCML_ALLOWANCE, SYNCML_BUSY_AFTER
 from twsync.peer.recorded import Opened, RecordedDatastores, Recorder
 from twsync.peer.streams import Workshop
 from twsync.peer.syncmlhttp import Answer, site
@@ -53,6 +53,7 @@ class StockClients:
         journal, now_ns = recorder.records.journal, recorder.records.now_ns
         self._accounts = SyncmlAccounts(journal)
         nonces, devices = SyncmlNonces(journal, now_ns), SyncmlDevices(journal, now_ns)
+        self._allowed: dict[str, float] = {}
         self._server = Server(ServerSetup(own), self, nonces, devices, threading.Lock)
         self._at_work = _AtWork()
         self._waiting = 0
@@ -84,6 +85,14 @@ class StockClients:
         if port is not None:
             await port.stopListening()
         await self._workshop.write(self._server.close)
+
+    def allow_deletes(self, name: str) -> None:
+        """The user's word: sessions of an account that begin within `SYNCML_ALLOWANCE` may delete as much as they like.
+
+        :raises UserError: `not-found`.
+        """
+        self._accounts.granted(name)
+        self._allowed[name] = self._now() + SYNCML_ALLOWANCE
 
     # --- others who want a collection that a client has
 
@@ -150,7 +159,8 @@ class StockClients:
     def datastores(self, account: str, device: str, twsync: bool) -> Datastores:
         """The collections that were granted to an account."""
         granted = self._accounts.granted(account)
-        return self._recorder.datastores(Side.SERVER, f"{account}/{device}", granted, self._closed)
+        allowed = self._now() < self._allowed.get(account, 0.0)
+        return self._recorder.datastores(Side.SERVER, f"{account}/{device}", granted, self._closed, allow_deletes=allowed)
 
     def _closed(self, opened: Opened) -> None:
         """A collection was let go: its session is told to the history once the reply to this message is counted."""

@@ -13,6 +13,9 @@ from twsync.errors import SessionError
 from twsync.reconcile.model import Item, Side
 from twsync.reconcile.operation import Operation
 
+#: What a user does to go on, as the sentences say it.
+ALLOW = "sync again with --allow-deletes"
+
 #: Codes of the errors made here, as users and the other side see them.
 TOO_MANY_DELETES = "too-many-deletes"
 EMPTIED = "emptied"
@@ -33,31 +36,35 @@ def deletes(operations: Iterable[Operation], side: Side, own: Callable[[bytes], 
     return count
 
 
-def guard_deletes(count: int, live: int, *, allowed: bool, where: str = "this device", begun: bool = False) -> SessionError | None:
+def guard_deletes(
+    count: int, live: int, *, allowed: bool, where: str = "this device", begun: bool = False, how: str = ALLOW
+) -> SessionError | None:
     """The error that stops a session which would delete `count` of the `live` items of a side; None if it may go on.
 
     :param allowed: whether the user said ``--allow-deletes``.
     :param where: the device that would lose them, for the sentence.
     :param begun: whether `count` includes some that are gone already, in an earlier round of the session.
+    :param how: what the user does to allow it, for the sentence.
     """
     if allowed or count <= limits.DELETE_GUARD_ITEMS or count <= live * limits.DELETE_GUARD_SHARE:
         return None
     return SessionError(
         f"this session would delete {count} of the {live} items on {where}; {'no more' if begun else 'nothing'} was changed; "
-        "if that is what you want, sync again with --allow-deletes",
+        f"if that is what you want, {how}",
         TOO_MANY_DELETES,
     )
 
 
-def guard_emptied(found: int, known: int, *, allowed: bool, root: str = "the folder") -> SessionError | None:
+def guard_emptied(found: int, known: int, *, allowed: bool, root: str = "the folder", how: str = ALLOW) -> SessionError | None:
     """The error that stops a session whose scan found no item at all although the journal had `known` live ones; None if it may go on.
 
     :param found: live items that the scan saw, ignored and skipped ones included.
+    :param how: as for `guard_deletes`.
     """
     if allowed or found or not known:
         return None
     return SessionError(
         f"{root} is empty, but held {known} {'item' if known == 1 else 'items'} at the last look; nothing was changed; if it is on a disk "
-        "that is not mounted, mount it; if everything was deleted on purpose, sync again with --allow-deletes",
+        f"that is not mounted, mount it; if everything was deleted on purpose, {how}",
         EMPTIED,
     )

@@ -64,6 +64,8 @@ class Terms:
     side: Side
     policy: RecordPolicy = RecordPolicy.MERGE
     allow_deletes: bool = False
+    how_to_allow: str = safety.ALLOW
+    "What a user does to allow deletes, as a refusal says it."
     zone: str = "UTC"
     "IANA name of the time zone of local times that say none."
 
@@ -123,7 +125,11 @@ class RecordSession:
         self.folder.adopt()
         found = self.folder.look(self.now_ns()) if self._looking is None else self._looking.result()
         guard = safety.guard_emptied(
-            found.found, found.known, allowed=self.terms.allow_deletes, root=f"the folder of {self.journal.name} on {self.folder.device}"
+            found.found,
+            found.known,
+            allowed=self.terms.allow_deletes,
+            root=f"the folder of {self.journal.name} on {self.folder.device}",
+            how=self.terms.how_to_allow,
         )
         if guard is not None:
             raise guard

@@ -163,7 +163,8 @@ class Taking:
         version = resulting(decision.verdict, row.item.version, theirs, session.journal.replica, session.partner.replica)
         if decision.verdict is Verdict.DELETE:
             if not self._guard(1, stop=self._stops):
-                return Outcome(_FORBIDDEN, "Too many items would be deleted; see twsync sync --allow-deletes.")
+                session.report.skipped.append((held.key, safety.TOO_MANY_DELETES))
+                return Outcome(_FORBIDDEN, f"Too many items would be deleted; if that is what you want, {session.terms.how_to_allow}.")
             self._deleted += 1
             step.change = Change(self._tombstone(row.key, version), row, None, None, session.partner.replica)
         elif version != row.item.version:
@@ -334,7 +335,12 @@ class Taking:
             # Counting them takes a look at all rows.
             self._live = session.journal.live_count() + self._deleted
         error = safety.guard_deletes(
-            self._deleted + more, self._live, allowed=session.terms.allow_deletes, where=session.folder.device, begun=self._deleted > 0
+            self._deleted + more,
+            self._live,
+            allowed=session.terms.allow_deletes,
+            where=session.folder.device,
+            begun=self._deleted > 0,
+            how=session.terms.how_to_allow,
         )
         if error is not None and stop:
             raise error

@@ -23,6 +23,7 @@ from twsync.syncml import auth, codec
 from twsync.syncml.codes import number
 from twsync.syncml.deviceinfo import OwnDevice
 from twsync.syncml.document import Header
+from twsync.syncml.interrupted import Interrupted
 from twsync.syncml.ports import Accounts, Devices, Nonces
 from twsync.syncml.servergate import Gate
 from twsync.syncml.serversession import KnownPeer, Reply, ServerSession
@@ -93,6 +94,7 @@ class Server:
         self._accounts = accounts
         self._devices = devices
         self._gate = Gate(accounts, nonces, devices, scheme=setup.scheme, empty_nonce=setup.empty_nonce)
+        self._interrupted = Interrupted(lock())
         self._new_lock = lock
         self._lock = lock()
         self._by_token: dict[str, _Entry] = {}
@@ -286,7 +288,14 @@ class Server:
         address = resp_uri(token) if resp_uri is not None else None
         entry: _Entry
         session = ServerSession(
-            self._setup.own, self._accounts, self._devices, self._gate, peer, address, lambda name: self._set_free(entry, name)
+            self._setup.own,
+            self._accounts,
+            self._devices,
+            self._gate,
+            peer,
+            self._interrupted,
+            address,
+            lambda name: self._set_free(entry, name),
         )
         entry = _Entry(session, token, key, self._new_lock())
         self._by_token[token] = self._by_key[key] = entry

@@ -7,11 +7,12 @@ client sends raises: what is out of order is answered with a status.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from twsync import limits
+from twsync.errors import SessionError
 from twsync.syncml.codes import AlertCode, StatusCode, number
 from twsync.syncml.datastore import Datastores
 from twsync.syncml.deviceinfo import OwnDevice
@@ -30,6 +31,7 @@ from twsync.syncml.document import (
     Sync,
 )
 from twsync.syncml.draft import Draft
+from twsync.syncml.interrupted import Interrupted
 from twsync.syncml.outbox import Outbox
 from twsync.syncml.packages import Stage
 from twsync.syncml.ports import Accounts, Devices
@@ -37,7 +39,8 @@ from twsync.syncml.references import Awaited, header_status, status
 from twsync.syncml.sending import Answer
 from twsync.syncml.servercommands import ServerCommands
 from twsync.syncml.servergate import Gate
-from twsync.syncml.serverstores import ServerStores
+from twsync.syncml.serverstore import error_status
+from twsync.syncml.serverstores import Failed, ServerStores
 
 
 class KnownPeer(msgspec.Struct, frozen=True):
@@ -66,6 +69,7 @@ class ServerSession:
     :param devices: where device information is kept.
     :param gate: checks credentials.
     :param peer: a twsync host; None: the client has to send credentials.
+    :param interrupted: what sessions that broke were begun as.
     :param resp_uri: where the client is told to send its next messages; None: it is not told.
     :param set_free: asked to end other sessions that have a datastore; whether it did.
     """
@@ -77,6 +81,7 @@ class ServerSession:
         devices: Devices,
         gate: Gate,
         peer: KnownPeer | None,
+        interrupted: Interrupted,
         resp_uri: str | None,
         set_free: Callable[[str], bool],
     ) -> None:
@@ -85,6 +90,7 @@ class ServerSession:
         self._devices = devices
         self._gate = gate
         self._known = peer
+        self._interrupted = interrupted
         self._resp_uri = resp_uri
         self._set_free = set_free
         self._account: str | None = None
@@ -221,7 +227,8 @@ class ServerSession:
         self._account, self._device, self._device_uri = account, device, header.source.uri
         twsync = self._known is not None
         self.datastores = self._accounts.datastores(account, device, twsync)
-        self._stores = ServerStores(self.datastores, account, device, twsync, self._devices.load(account, device), self._set_free)
+        known = self._devices.load(account, device)
+        self._stores = ServerStores(self.datastores, account, device, twsync, known, self._interrupted, self._set_free)
         self._commands = ServerCommands(self._own, self._stores, self._devices, account, device, self._check)
 
     def _check(self, cred: Cred, header: Header) -> StatusCode | None:
@@ -255,11 +262,19 @@ class ServerSession:
         self._client_over = True
         lost, failed = stores.package_over()
         work.report_lost(lost)
-        first = self._statuses[0] if self._statuses else None
-        if failed and first is not None and first.cmd == "SyncHdr":
-            self._statuses[0] = msgspec.structs.replace(first, code=str(int(StatusCode.SERVER_FAILURE)))
+        self._tell(failed)
         if self._known is None:
             work.ask_device(message.header.protocol)
+
+    def _tell(self, failed: Sequence[Failed]) -> None:
+        """Statuses that were good are not: of the Sync whose changes were not taken as a whole, of the header of what was not committed."""
+        for each in failed:
+            text = (Item(data=each.error.message),) if isinstance(each.error, SessionError) else ()
+            for place, owed in enumerate(self._statuses):
+                if each.ending and owed.cmd == "SyncHdr":
+                    self._statuses[place] = msgspec.structs.replace(owed, code=str(int(StatusCode.SERVER_FAILURE)))
+                elif not each.ending and owed.cmd == "Sync" and each.store.uri in owed.target_refs:
+                    self._statuses[place] = msgspec.structs.replace(owed, code=str(int(error_status(each.error))), items=text)
 
     def reply(self) -> Reply:
         """What is to be said now. After `deal_with`, unless `busy` was the reply to that message."""

@@ -13,6 +13,7 @@ from twsync.syncml.codes import StatusCode
 from twsync.syncml.datastore import Datastore, Datastores, Peer
 from twsync.syncml.deviceinfo import bare, entry_for
 from twsync.syncml.document import DataStore, DevInf, Item, Location, Map, Protocol, Sync
+from twsync.syncml.interrupted import Interrupted
 from twsync.syncml.outbox import Outbox
 from twsync.syncml.packages import Event, Stage
 from twsync.syncml.receiving import CheckCred, Received
@@ -35,19 +36,37 @@ class Alerted(msgspec.Struct, frozen=True):
     "The datastore whose own Alert has to be sent."
 
 
+class Failed(msgspec.Struct, frozen=True):
+    """A datastore that failed when a package of the client was over."""
+
+    store: ServerStore
+    error: TwsyncError
+    ending: bool
+    "Whether it failed to commit; else to take the changes as a whole."
+
+
 class ServerStores:
     """See the module.
 
     :param datastores: what the account may reach.
     :param device: of the client, with `account`: whose anchors and maps are meant.
     :param twsync: the client is a twsync host.
+    :param interrupted: what sessions that broke were begun as.
     :param set_free: asked to have other sessions let go of a datastore; whether any did.
     """
 
     def __init__(
-        self, datastores: Datastores, account: str, device: str, twsync: bool, devinf: DevInf | None, set_free: Callable[[str], bool]
+        self,
+        datastores: Datastores,
+        account: str,
+        device: str,
+        twsync: bool,
+        devinf: DevInf | None,
+        interrupted: Interrupted,
+        set_free: Callable[[str], bool],
     ) -> None:
         self._datastores = datastores
+        self._interrupted = interrupted
         self._set_free = set_free
         self._account = account
         self._device = device
@@ -127,10 +146,11 @@ class ServerStores:
             return Alerted(error_status(error), error.message)
         self._shown[uri] = name
         last = anchor.last if anchor is not None else None
-        decision = decide(code, last, datastore.anchors, protocol)
-        if decision.sync_type is None:
+        decision = decide(code, last, datastore.anchors, protocol, self._interrupted.asked(self._account, self._device, name))
+        if decision.sync_type is None or decision.asked is None:
             datastore.close()
             return Alerted(decision.status)
+        self._interrupted.begin(self._account, self._device, name, decision.asked)
         named = item.meta.max_obj_size if item.meta is not None else None
         own = own_anchor(now, datastore.anchors.own)
         store = ServerStore(name, uri, client_uri, datastore, decision, own, anchor.next if anchor else None, named or max_object, now)
@@ -170,22 +190,24 @@ class ServerStores:
         """Whether a client that says Final has told of more changes than it sent."""
         return any(store.expects_more() for store in self._stores)
 
-    def package_over(self) -> tuple[list[Item], list[TwsyncError]]:
+    def package_over(self) -> tuple[list[Item], list[Failed]]:
         """The client's package is over: each store goes on.
 
-        :returns: first chunks of objects without end, for Alerts 223; and errors of stores that could not commit.
+        :returns: first chunks of objects without end, for Alerts 223; and what failed.
         """
         lost: list[Item] = []
-        failed: list[TwsyncError] = []
+        failed: list[Failed] = []
         for store in self._stores:
             ending = store.course.stage is Stage.SENT
             try:
                 missing = store.package_over(self.partner)
             except TwsyncError as error:
                 store.fail(error.message)
-                failed += [error] if ending else []
+                failed.append(Failed(store, error, ending))
                 continue
             lost += [missing] if missing is not None else []
+            if store.course.stage is Stage.DONE:
+                self._interrupted.end(self._account, self._device, store.name)
         return lost, failed
 
     def fill(self, outbox: Outbox, awaited: Awaited[Answer]) -> bool:

@@ -128,3 +128,23 @@ def test_suspended_and_resumed(stage, between, phone, stop):
     assert values(phone.here, "FN:") == values(phone.there, "FN:") == people(range(500))
     asked = [command.code for found in messages(between) for command in found.body if isinstance(command, Alert)]
     assert "224" in asked or "225" in asked
+
+
+def test_many_deletes_wait_for_a_word_of_the_user(stage, phone):
+    """Neither a refresh nor single deletes take most of a collection away, until that is allowed."""
+    fill(phone.there, range(40))
+    assert phone.client.sync(mode="slow").code == 0
+    for number in range(30):
+        (phone.there / str(number)).unlink()
+    refused = phone.client.sync(mode="refresh-from-client")
+    assert refused.code != 0, refused.text
+    stage.settled()
+    assert values(phone.here, "FN:") == people(range(40))
+    (last, *_) = stage.host.twsync("history", "--json").expect(0).document
+    assert (last["state"], last["error"]["code"]) == ("failed", "too-many-deletes")
+    assert "twsync syncml account allow-deletes phone" in last["error"]["message"]
+
+    stage.host.twsync("syncml", "account", "allow-deletes", "phone").expect(0)
+    report = phone.client.sync(mode="refresh-from-client")
+    assert report.code == 0, report.text
+    assert values(phone.here, "FN:") == people(range(30, 40))
