@@ -68,7 +68,8 @@ def test_a_message_is_handed_on_with_its_token(server):
     assert b"Cache-Control: no-store" in said and b"Content-Type: application/vnd.syncml+xml" in said and b"Set-Cookie" not in said
     server.send(post(b"<b/>", "/syncml/TOKEN"), b"<b/>")
     server.send(post(b"<c/>", "/syncml/"), b"<c/>")
-    assert [(token, body) for token, body, _ in server.seen] == [("", b"<a/>"), ("TOKEN", b"<b/>"), ("", b"<c/>")]
+    server.send(post(b"<d/>", "HTTP://proxied.example:80/syncml/TOKEN?x=1"), b"<d/>")
+    assert [(token, body) for token, body, _ in server.seen] == [("", b"<a/>"), ("TOKEN", b"<b/>"), ("", b"<c/>"), ("TOKEN", b"<d/>")]
 
 
 @pytest.mark.parametrize(

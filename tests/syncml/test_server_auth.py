@@ -61,6 +61,45 @@ def test_md5(protocol: Protocol) -> None:
     assert codes(next_session.login())[0] == ("SyncHdr", "212")
 
 
+@pytest.mark.parametrize(
+    ("user", "protocol"),
+    [("alice", Protocol.V1_0), ("nobody", Protocol.V1_0), ("alice@host", Protocol.V1_2), ("nobody@host", Protocol.V1_1)],
+)
+def test_basic_is_asked_for_where_no_digest_can_be_checked(user: str, protocol: Protocol) -> None:
+    """The account keeps no clear password; one that does not exist is answered alike."""
+    made = world()
+    made.memory.accounts = {"alice": Account("alice", digest=auth.user_digest("alice", "secret"))}
+    asked = challenge(Client(made, protocol=protocol, scheme=auth.MD5, user=user).login())
+    assert (asked.type, asked.next_nonce) == (auth.BASIC, None)
+    again = Client(made, protocol=protocol, user=user, session="2")
+    assert codes(again.login())[0] == ("SyncHdr", "212" if user.startswith("alice") else "401")
+    made.memory.accounts["alice"] = Account("alice", password="secret")
+    assert challenge(Client(made, protocol=protocol, scheme=auth.MD5, user="alice", session="3").login()).type == auth.MD5
+
+
+def test_basic_is_asked_for_where_md5_comes_without_a_name() -> None:
+    made = world()
+    client = Client(made, scheme=auth.MD5)
+    cred, client.user = client.cred(), None
+    assert challenge(client.send(cred=cred)).type == auth.BASIC
+
+
+def test_many_new_devices_are_no_guesses() -> None:
+    """Each begins with a digest for which no nonce was given out yet. With a nonce it is a guess."""
+    made = world()
+    for number in range(3 * limits.SYNCML_FAILURES):
+        assert codes(Client(made, scheme=auth.MD5, device=f"new-{number}").login())[0] == ("SyncHdr", "401")
+    client = Client(made, scheme=auth.MD5, device="one", session="1")
+    client.nonce = auth.read_challenge(challenge(client.login())).nonce or b""
+    client.msg_id, client.session = 0, "2"
+    assert codes(client.login())[0] == ("SyncHdr", "212")
+    for number in range(limits.SYNCML_FAILURES + 5):
+        thief = Client(made, scheme=auth.MD5, device="thief", session=str(number), password="guess")
+        nonce = auth.read_challenge(challenge(thief.login())).nonce or b""
+    right = Client(made, scheme=auth.MD5, device="thief", session="right", nonce=nonce)
+    assert codes(right.login())[0] == ("SyncHdr", "401")
+
+
 def test_again_in_the_same_session() -> None:
     """SyncEvolution: MsgID 2 and 3 of one session, without Put."""
     made = world()

@@ -48,6 +48,10 @@ Answers = Callable[[str, str, bytes, str | None, str], Deferred[Answer]]
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
 
+#: What stands before the path where a request names the whole address.
+_ABSOLUTE = re.compile(rb"\Ahttps?://[^/]*", re.IGNORECASE)
+
+
 class SyncmlResource(Resource):
     """``/syncml``, and below it one address for each session (its RespURI)."""
 
@@ -118,8 +122,9 @@ class Door(Request):
         super().gotLength(length)  # type: ignore[no-untyped-call]
 
     def process(self) -> None:
-        """All of it has come."""
+        """All of it has come. Who speaks to a proxy names the whole address (RFC 9112, 3.2.2)."""
         self.whole = True
+        self.path: bytes = _ABSOLUTE.sub(b"", self.path) or b"/"
         super().process()  # type: ignore[no-untyped-call]
 
     def handleContentChunk(self, data: bytes) -> None:

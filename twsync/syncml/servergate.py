@@ -9,7 +9,7 @@ import msgspec
 from twsync import limits
 from twsync.syncml import auth
 from twsync.syncml.codes import StatusCode
-from twsync.syncml.document import Cred, Header, Meta
+from twsync.syncml.document import Cred, Header, Meta, Protocol
 from twsync.syncml.lockout import Attempts, Challenges, Place
 from twsync.syncml.ports import Account, Accounts, Devices, Nonces
 
@@ -52,18 +52,19 @@ class Gate:
         """
         device = header.source.uri
         if header.cred is None:
-            return Verdict(StatusCode.MISSING_CREDENTIALS, chal=self._challenge(header.source.name or "", device, nonce))
+            return Verdict(StatusCode.MISSING_CREDENTIALS, chal=self._challenge(header.source.name or "", header, nonce))
         presented = auth.read_credentials(header.cred)
         if presented is not None and presented.scheme not in (auth.BASIC, auth.MD5):
-            return Verdict(StatusCode.NOT_SUPPORTED, chal=self._challenge(header.source.name or "", device, nonce))
+            return Verdict(StatusCode.NOT_SUPPORTED, chal=self._challenge(header.source.name or "", header, nonce))
         name = (presented.user if presented is not None else None) or header.source.name or ""
         places = self._places(name, device)
         account = None
         if presented is not None and not self._attempts.locked(places, origin, now):
             account = self._prove(presented, name, header)
         if account is None:
-            self._attempts.failed(places, origin, now)
-            return Verdict(StatusCode.WRONG_CREDENTIALS, chal=self._challenge(name, device, nonce))
+            if self._guesses(presented, name, device):
+                self._attempts.failed(places, origin, now)
+            return Verdict(StatusCode.WRONG_CREDENTIALS, chal=self._challenge(name, header, nonce, presented))
         self._attempts.succeeded(places, origin)
         self._devices.seen(account.name, device)
         if presented is None or presented.scheme == auth.BASIC:
@@ -87,10 +88,42 @@ class Gate:
         self._attempts.failed(places, origin, now)
         return StatusCode.WRONG_CREDENTIALS
 
-    def _challenge(self, name: str, device: str, nonce: bytes) -> Meta:
-        if self._scheme == auth.MD5:
-            self._challenges.give(name, device, nonce)
-        return auth.challenge(self._scheme, nonce)
+    def _guesses(self, presented: auth.Presented | None, name: str, device: str) -> bool:
+        """Whether a Cred that failed was a try at a password.
+
+        An md5 digest of a device that no nonce was given to is none: it cannot be right, so nothing is learned by it. Most clients begin
+        with one, and many new ones at once must not count as guesses.
+        """
+        if presented is None or presented.scheme != auth.MD5:
+            return True
+        names = [name] if name else self._devices.owners(device)
+        return any(self._nonces_of(name, self._called(each), device) for each in names)
+
+    def _called(self, name: str) -> str:
+        """An account's own name."""
+        account = self._find(name)
+        return name if account is None else account.name
+
+    def _challenge(self, name: str, header: Header, nonce: bytes, presented: auth.Presented | None = None) -> Meta:
+        scheme = self._scheme
+        if scheme == auth.MD5 and self._hopeless(name, header, presented):
+            scheme = auth.BASIC
+        if scheme == auth.MD5:
+            self._challenges.give(name, header.source.uri, nonce)
+        return auth.challenge(scheme, nonce)
+
+    def _hopeless(self, name: str, header: Header, presented: auth.Presented | None) -> bool:
+        """Whether no md5 digest of this client can be checked: then the password itself has to be asked for (fact sheet section 7).
+
+        Of an account that keeps no clear password those of SyncML 1.0 cannot, nor those made with ``user@host``. A name that does not exist
+        is like such an account.
+        """
+        if not name:
+            return presented is not None and presented.scheme == auth.MD5 and not self._devices.owners(header.source.uri)
+        account = self._find(name)
+        if account is not None and account.password is not None:
+            return False
+        return header.protocol is Protocol.V1_0 or ("@" in name and (account is None or account.name != name))
 
     def _prove(self, presented: auth.Presented, name: str, header: Header) -> Account | None:
         device = header.source.uri
