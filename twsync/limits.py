@@ -381,8 +381,9 @@ MAX_HTTP_HEAD = 256 * KIB
 MAX_HTTP_ANSWER = 2 * MAX_SYNCML_DOCUMENT
 #: Interim answers (1xx) before one answer; proxies send one or two.
 MAX_HTTP_INTERIM = 8
-#: HTTP connections to the port for stock clients at once; each may hold one message in memory.
-MAX_HTTP_CONNECTIONS = 64
+#: HTTP connections to the port for stock clients at once; bytes of the messages on them that are dealt with at once.
+MAX_HTTP_CONNECTIONS = 256
+MAX_HTTP_AT_WORK = 64 * MAX_SYNCML_DOCUMENT
 
 # --- SyncML sessions (docs/protocol/syncml.md) ---------------------------------------------------------------------------------------
 #: Bytes of a message that we take (MaxMsgSize in our headers): what SyncEvolution names, so a 100 KiB photo goes in one piece.
@@ -421,8 +422,13 @@ MAX_STATUS_TEXT = 200
 #: Commands that wait to be sent, device information above all: an Alert for each datastore, and some more.
 MAX_WAITING_COMMANDS = 100
 #: Sessions at once, and of one account; a session costs its device information and what it awaits.
-MAX_SYNCML_SESSIONS = 256
-MAX_SYNCML_ACCOUNT_SESSIONS = 32
+MAX_SYNCML_SESSIONS = 512
+MAX_SYNCML_ACCOUNT_SESSIONS = 128
+#: Seconds that a message of a client waits for a collection that another client has: less than any client waits for an answer. Messages
+#: that wait so at once, and threads that deal with messages: some are left for those that are waited for.
+SYNCML_PATIENCE = 20.0
+MAX_SYNCML_WAITING = 100
+MAX_SYNCML_THREADS = 128
 #: Sessions that broke of which the type is remembered, about 200 bytes each.
 MAX_SYNCML_INTERRUPTED = 4096
 #: Seconds without a message after which a session is given up: Nokia waits 15 minutes for a slow server, SyncEvolution 5.

@@ -9,6 +9,7 @@ from typing import cast
 from twisted.logger import Logger
 
 from twsync.errors import StoreError, TwsyncError
+from twsync.limits import SYNCML_PATIENCE
 from twsync.peer.recordresult import fill
 from twsync.peer.sessions import Running, Sessions, blank
 from twsync.peer.settings import Settings
@@ -91,9 +92,10 @@ class Recorder:
         """
         return RecordedDatastores(self, side, partner, granted, closed, allow_deletes)
 
-    def open(self, wanted: RecordedDatastores, name: str, peer: Peer) -> Opened:
+    def open(self, wanted: RecordedDatastores, name: str, peer: Peer, patience: float = 0.0) -> Opened:
         """Open one, in a thread.
 
+        :param patience: seconds to wait for others to let go of it.
         :raises TwsyncError: it cannot be opened.
         """
         wanted.known(name)
@@ -117,7 +119,7 @@ class Recorder:
                 wanted.closed(opened)
 
         try:
-            store = self.records.datastores(terms, wanted.granted).open(name, peer, closed, begun)
+            store = self.records.datastores(terms, wanted.granted).open(name, peer, closed, begun, patience)
         except TwsyncError as error:
             if wanted.side is Side.CLIENT or error.code == "busy":
                 raise
@@ -162,6 +164,7 @@ class RecordedDatastores:
         self.allow_deletes = allow_deletes
         self.opened: list[Opened] = []
         self.messages = Messages()
+        self._busy = ""
         self._shown = recorder.records.datastores(Terms(session="", side=side), granted)
 
     def names(self) -> Sequence[str]:
@@ -179,5 +182,11 @@ class RecordedDatastores:
         self._shown.known(name)
 
     def open(self, name: str, peer: Peer) -> RecordDatastore:
-        """Open for a session."""
-        return self._recorder.open(self, name, peer).store
+        """Open for a session. Who asks again for what was busy waits for others to let go of it."""
+        patience, self._busy = (SYNCML_PATIENCE if self._busy == name else 0.0), ""
+        try:
+            return self._recorder.open(self, name, peer, patience).store
+        except TwsyncError as error:
+            if error.code == "busy" and not patience:
+                self._busy = name
+            raise

@@ -15,7 +15,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 
 from twsync.errors import ConfigError
-from twsync.limits import MAX_HTTP_CONNECTIONS, SYNCML_ALLOWANCE, SYNCML_BUSY_AFTER
+from twsync.limits import MAX_HTTP_AT_WORK, MAX_HTTP_CONNECTIONS, SYNCML_ALLOWANCE, SYNCML_BUSY_AFTER
 from twsync.peer.recorded import Opened, RecordedDatastores, Recorder
 from twsync.peer.streams import Workshop
 from twsync.peer.syncmlhttp import Answer, site
@@ -57,6 +57,7 @@ class StockClients:
         self._server = Server(ServerSetup(own), self, nonces, devices, threading.Lock)
         self._at_work = _AtWork()
         self._waiting = 0
+        self._waiting_bytes = 0
         self._port: Any = None
         self._expiring: Delayed | None = None
 
@@ -84,6 +85,7 @@ class StockClients:
         port, self._port = self._port, None
         if port is not None:
             await port.stopListening()
+        self._recorder.records.hurry()
         await self._workshop.write(self._server.close)
 
     def allow_deletes(self, name: str) -> None:
@@ -107,10 +109,11 @@ class StockClients:
     # --- messages
 
     def _answers(self, address: str, token: str, body: bytes, content_type: str | None, origin: str) -> Deferred[Answer]:
-        if self._waiting >= MAX_HTTP_CONNECTIONS:
+        if self._waiting >= MAX_HTTP_CONNECTIONS or self._waiting_bytes + len(body) > MAX_HTTP_AT_WORK:
             # Their clients may be gone, and have made room for others.
             return succeed(Answer(503, b"Too many messages at once; try again in a minute.\n"))
         self._waiting += 1
+        self._waiting_bytes += len(body)
         answered: Deferred[Answer] = Deferred()
 
         def busy() -> None:
@@ -122,6 +125,7 @@ class StockClients:
 
         def done(result: Answer | Failure) -> None:
             self._waiting -= 1
+            self._waiting_bytes -= len(body)
             if timer.active():
                 timer.cancel()
             if not answered.called:
@@ -129,7 +133,7 @@ class StockClients:
             elif isinstance(result, Failure):
                 _log.failure("A SyncML message could not be answered.", failure=result)
 
-        self._workshop.write(self._answer, address, token, body, content_type, origin).addBoth(done)
+        self._workshop.answer(self._answer, address, token, body, content_type, origin).addBoth(done)
         return answered
 
     def _expire(self) -> None:

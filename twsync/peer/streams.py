@@ -19,7 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from twsync.errors import TwsyncError
-from twsync.limits import READ_AHEAD
+from twsync.limits import MAX_SYNCML_THREADS, READ_AHEAD
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -46,15 +46,17 @@ class Workshop:
         self._readers = ThreadPool(0, threads, "twsync readers")
         self._writers = ThreadPool(0, threads, "twsync writers")
         self._streamers = ThreadPool(0, streams, "twsync streams")
+        self._answerers = ThreadPool(0, MAX_SYNCML_THREADS, "twsync answers")
+        self._pools = (self._readers, self._writers, self._streamers, self._answerers)
 
     def start(self) -> None:
         """Start the pools; threads come when there is work."""
-        for pool in (self._readers, self._writers, self._streamers):
+        for pool in self._pools:
             pool.start()
 
     def stop(self) -> None:
         """Wait for the work under way, and end all threads. Blocks: for the end of a process."""
-        for pool in (self._readers, self._writers, self._streamers):
+        for pool in self._pools:
             pool.stop()
 
     def read(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
@@ -68,6 +70,10 @@ class Workshop:
     def stream(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Do a job that waits for the network."""
         return self._in(self._streamers, job, *args, **kwargs)
+
+    def answer(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Do a job that may wait for other jobs of its kind: a message of a SyncML client."""
+        return self._in(self._answerers, job, *args, **kwargs)
 
     def back(self, call: Callable[..., object], *args: object) -> None:
         """From a thread: call in the reactor's."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from twsync import limits
 from twsync.errors import StoreError, TwsyncError
 from twsync.reconcile.model import SyncType
 from twsync.records import Family
@@ -201,33 +202,55 @@ class RecordHost:
         self.now_ns = now_ns
         self.guests: Guests | None = None
         self._busy: set[str] = set()
-        self._lock = threading.Lock()
+        self._freed = threading.Condition(threading.RLock())
+        self._waiting = 0
+        self._hurried = False
 
-    def claim(self, name: str) -> Callable[[], None]:
+    def claim(self, name: str, patience: float = 0.0) -> Callable[[], None]:
         """Have a collection alone; returns what lets go of it.
 
+        :param patience: seconds to wait in this thread for others to let go of it.
         :raises StoreError: `busy`.
         """
-        if not self._taken(name) and not (self.guests is not None and self.guests.give_way(name) and self._taken(name)):
+        given = self._taken(name) or (self.guests is not None and self.guests.give_way(name) and self._taken(name))
+        if not given and not self._waited(name, patience):
             raise StoreError(f"The collection {name} is being synchronised; try again in a moment.", "busy")
 
         def release() -> None:
-            with self._lock:
+            with self._freed:
                 self._busy.discard(name)
+                self._freed.notify_all()
 
         return release
 
+    def hurry(self) -> None:
+        """The daemon ends: nobody waits any more."""
+        with self._freed:
+            self._hurried = True
+            self._freed.notify_all()
+
     def busy(self, name: str) -> bool:
         """Whether a collection is claimed by somebody who would not let go of it."""
-        with self._lock:
+        with self._freed:
             claimed = name in self._busy
         return claimed and not (self.guests is not None and self.guests.gives_way(name))
 
     def _taken(self, name: str) -> bool:
-        with self._lock:
+        with self._freed:
             free = name not in self._busy
             self._busy.add(name)
         return free
+
+    def _waited(self, name: str, patience: float) -> bool:
+        with self._freed:
+            if patience <= 0.0 or self._waiting >= limits.MAX_SYNCML_WAITING:
+                return False
+            self._waiting += 1
+            try:
+                self._freed.wait_for(lambda: name not in self._busy or self._hurried, patience)
+            finally:
+                self._waiting -= 1
+            return not self._hurried and self._taken(name)
 
     def folder(self, name: str) -> RecordFolder:
         """The files of a collection; close its gate after use.
@@ -277,15 +300,17 @@ class RecordDatastores:
         peer: Peer,
         closed: Callable[[RecordDatastore], None] | None = None,
         begun: Callable[[RecordDatastore], None] | None = None,
+        patience: float = 0.0,
     ) -> RecordDatastore:
         """Open for a session.
 
         :param closed: told when it is closed, before anybody else can have the collection.
         :param begun: told when the kind of the session is settled.
+        :param patience: seconds to wait in this thread for others to let go of it.
         :raises StoreError: `not-found`, `not-allowed`, `busy`; anything else: the folder or the disk cannot be used.
         """
         self.known(name)
-        release = self._host.claim(name)
+        release = self._host.claim(name, patience)
         try:
             folder = self._host.folder(name)
             try:

@@ -236,8 +236,10 @@ class ServerStores:
         try:
             return self._datastores.open(name, peer)
         except TwsyncError as error:
-            if error.code != "busy" or not self._set_free(name):
+            if error.code != "busy":
                 raise
+            self._set_free(name)
+        # (The second time it may wait a little for others.)
         return self._datastores.open(name, peer)
 
     def _of(self, target: Location | None, source: Location | None) -> ServerStore | None:
