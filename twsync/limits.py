@@ -160,6 +160,9 @@ HASH_AHEAD = 2 * MIB
 READ_FOR_BOTH_SECONDS = 0.05
 READ_FOR_BOTH_BYTES = 2 * MIB
 HASH_ALONE = 16 * MIB
+#: If it will be sent as a delta, the scan waits for the signature once, no longer than it takes to hash the file at this rate (bytes per
+#: second).
+HASH_RATE = 2e9
 #: Up to so many files a batch are flushed one by one; for more, the whole file system is flushed once.
 MAX_SINGLE_FLUSHES = 8
 #: Directories that are held open at once while many small files are read or placed.

@@ -19,9 +19,17 @@ class Note:
 
     def __init__(self, room=1 << 30):
         self.data = bytearray()
+        self.proved = bytearray()
         self.room = room
 
     def write(self, data):
+        self.prove(data)
+        return self.put(data)
+
+    def prove(self, data):
+        self.proved += data
+
+    def put(self, data):
         if len(self.data) + len(data) > self.room:
             raise StoreError("full", "disk-full")
         self.data += data
@@ -60,11 +68,12 @@ def test_ranges_and_bytes_come_in_order(basis, beside):
     expected = b""
     for offset, length in ((0, len(content)), (PORTION - 3, 10), (len(content) - 5, 5), (1, 2 * PORTION)):
         join.copy(offset, length)
-        join.write(memoryview(b"between"))
-        expected += content[offset : offset + length] + b"between"
+        for more in (b"between", content[: joining.HALVED]):
+            assert join.write(memoryview(more)) == len(more)
+            expected += (content[offset : offset + length] if more == b"between" else b"") + more
     join.copy(7, 1)
     join.end()
-    assert bytes(note.data) == expected + content[7:8]
+    assert bytes(note.data) == bytes(note.proved) == expected + content[7:8]
 
 
 def test_basis_that_became_shorter_is_an_error_of_the_stream(basis, beside):
@@ -78,6 +87,8 @@ def test_full_disk_is_told_where_it_is_noticed(basis, beside):
     join.copy(0, 100)
     with pytest.raises(StoreError):
         join.write(memoryview(b"more"))
+    with pytest.raises(StoreError):
+        Joining(basis, Note(room=joining.HALVED - 1), beside).write(memoryview(bytes(joining.HALVED)))
     join = Joining(basis, Note(room=joining.PORTION), beside)
     with pytest.raises(StoreError):
         join.copy(0, basis.size)

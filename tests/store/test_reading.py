@@ -81,6 +81,32 @@ def test_who_reads_too_slowly_is_not_waited_for(file, monkeypatch):
     assert one.lend(hasher, reading.HASH_ALONE - 1, never) == reading.HASH_ALONE - 1
 
 
+def test_who_is_expected_is_waited_for_once(file, monkeypatch):
+    monkeypatch.setattr(reading, "HASH_RATE", len(CONTENT) / 20.0)
+    monkeypatch.setattr(reading, "READ_FOR_BOTH_SECONDS", 20.0)
+    one, hasher = Reading(), blake3()
+    one.begin(os.fstat(file))
+    one.expect(len(CONTENT))
+    with ThreadPoolExecutor(1) as beside:
+        lent = beside.submit(one.lend, hasher, 0, never)
+        assert one.join(os.fstat(file))
+        while one._hasher is None:
+            assert not lent.done()
+        show(one)
+        assert lent.result() == len(CONTENT)
+    assert hasher.digest() == blake3(CONTENT).digest()
+    # Nobody is expected any more, so there is nothing to wait for.
+    assert one.lend(hasher, len(CONTENT), never) == len(CONTENT)
+
+
+def test_who_is_expected_and_does_not_come_is_not_waited_for_long(file, monkeypatch):
+    monkeypatch.setattr(reading, "HASH_RATE", len(CONTENT) / 0.001)
+    one = Reading()
+    one.begin(os.fstat(file))
+    one.expect(len(CONTENT))
+    assert one.lend(blake3(), 0, never) == 0
+
+
 def test_a_gap_is_not_waited_for_and_not_hashed(file, monkeypatch):
     """The piece before was lost (its thread failed): the scan takes the hasher back, and who waits goes on."""
     monkeypatch.setattr(reading, "READ_FOR_BOTH_SECONDS", 0.001)

@@ -11,12 +11,16 @@ from twsync.store.staging import Partial
 
 #: Bytes of the basis that are read at once. Two such buffers stay in a second-level cache; handing one over costs 20 µs or so.
 PORTION = 512 * KIB
+#: Bytes that came and are worth to be hashed and written side by side.
+HALVED = 128 * KIB
 
 
 class Joining:
     """What a patch writes to. The new file's content id proves it, so ranges are copied without a look at their bytes.
 
-    :param executor: writes and hashes one range while the next is read here.
+    Reading and hashing take about as long as writing: here one range is read and hashed while the one before is written.
+
+    :param executor: writes.
     """
 
     def __init__(self, basis: Basis, partial: Partial, executor: Executor) -> None:
@@ -29,7 +33,14 @@ class Joining:
     def write(self, data: memoryview, /) -> int:
         """Bytes that came; written when it returns."""
         self.end()
-        return self._partial.write(data)
+        if len(data) < HALVED:
+            return self._partial.write(data)
+        self._writing = self._executor.submit(self._partial.put, data)
+        try:
+            self._partial.prove(data)
+        finally:
+            self.end()
+        return len(data)
 
     def copy(self, offset: int, length: int) -> None:
         """A range of the basis; the last of it may still be under way afterwards.
@@ -45,8 +56,9 @@ class Joining:
                 if not count:
                     raise FormatError("delta: the old file is shorter than the one it was made for")
                 got += count
+            self._partial.prove(part)
             self.end()
-            self._writing = self._executor.submit(self._partial.write, part)
+            self._writing = self._executor.submit(self._partial.put, part)
             offset += got
             length -= got
 

@@ -141,6 +141,8 @@ class Supplier:
         self._large[wanted.transfer] = wanted
         if wanted.mode == "whole":
             self._start(wanted)
+        elif wanted.reading is not None:
+            wanted.reading.expect(wanted.item.size)
 
     def _stop(self, transfer: int) -> None:
         wanted = self._large.get(transfer)

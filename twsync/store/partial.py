@@ -71,6 +71,18 @@ class Partial:
 
         :raises StoreError: `disk-full`, `read-only`.
         """
+        self.prove(data)
+        return self.put(data)
+
+    def prove(self, data: bytes | bytearray | memoryview) -> None:
+        """The half of `write` that needs no disk: these bytes come next. Another thread may `put` what came before, or these."""
+        self._hasher.update(data)
+
+    def put(self, data: bytes | bytearray | memoryview) -> int:
+        """The other half of `write`.
+
+        :raises StoreError: as `write`.
+        """
         with disk_errors(self._where):
             if _only_zeros(data):
                 os.lseek(self._fd, len(data), os.SEEK_CUR)
@@ -78,7 +90,6 @@ class Partial:
             else:
                 write_all(self._fd, data)
                 self._ends_in_hole = False
-        self._hasher.update(data)
         self.size += len(data)
         return len(data)
 

@@ -12,7 +12,7 @@ from os import stat_result
 from threading import Condition, Lock
 from typing import Protocol
 
-from twsync.limits import HASH_ALONE, READ_FOR_BOTH_BYTES, READ_FOR_BOTH_SECONDS
+from twsync.limits import HASH_ALONE, HASH_RATE, READ_FOR_BOTH_BYTES, READ_FOR_BOTH_SECONDS
 
 
 class Hasher(Protocol):
@@ -29,10 +29,12 @@ class Reading:
         self._lock = Lock()
         #: The hasher was taken back, or what is hashed has come so far.
         self._moved = Condition(self._lock)
-        #: Nobody reads any more.
-        self._left = Condition(self._lock)
+        #: Somebody reads, or nobody does any more.
+        self._turned = Condition(self._lock)
         self._file: tuple[int, int] | None = None
         self._joined = False
+        #: Seconds that a reader who is announced is waited for; once.
+        self._patience = 0.0
         self._hasher: Hasher | None = None
         # How far it is hashed, while the hasher is lent, and how far it is read by who reads.
         self._hashed = 0
@@ -53,13 +55,16 @@ class Reading:
         :returns: how far it came.
         """
         with self._lock:
+            patience, self._patience = self._patience, 0.0
+            if patience and not self._joined:
+                self._turned.wait(patience)
             if not self._joined or self._read > place or place < self._alone:
                 return place
             self._hasher, self._hashed = hasher, place
             try:
                 while self._joined and not cancelled():
                     before = self._read
-                    self._left.wait(READ_FOR_BOTH_SECONDS)
+                    self._turned.wait(READ_FOR_BOTH_SECONDS)
                     if self._read - before < READ_FOR_BOTH_BYTES:
                         self._alone = self._hashed + HASH_ALONE
                         break
@@ -70,12 +75,21 @@ class Reading:
 
     # --- for who reads ---------------------------------------------------------------------------------------------------------------
 
+    def expect(self, size: int) -> None:
+        """Somebody is about to read it, as soon as he has what he needs for it.
+
+        :param size: of the file, about.
+        """
+        with self._lock:
+            self._patience = size / HASH_RATE
+
     def join(self, found: stat_result) -> bool:
         """Begin to read the file with this stat from its first byte; False if it is not the one that is hashed."""
         with self._lock:
             if self._file != (found.st_dev, found.st_ino) or self._joined:
                 return False
             self._joined, self._read = True, 0
+            self._turned.notify_all()
             return True
 
     def passed(self, place: int, data: memoryview) -> None:
@@ -94,4 +108,4 @@ class Reading:
         """Read no more."""
         with self._lock:
             self._joined = False
-            self._left.notify_all()
+            self._turned.notify_all()
