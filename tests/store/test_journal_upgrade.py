@@ -1,4 +1,4 @@
-"""A journal of version 1 is brought to version 2 when it is opened."""
+"""A journal of an older version is brought to the present one when it is opened."""
 
 from __future__ import annotations
 

@@ -85,9 +85,12 @@ class Items:
     def under(self, key: bytes) -> list[Row]:
         """Rows below a directory, sorted by key (all rows for ``b""``)."""
         if not key:
-            return [_row(found) for found in self._database.rows(f"SELECT {_ROW} FROM item WHERE collection = ?", (self._collection,))]
+            return [
+                _row(found)
+                for found in self._database.rows(f"SELECT {_ROW} FROM item WHERE collection = ? ORDER BY key", (self._collection,))
+            ]
         # "0" is the byte after "/".
-        sql = f"SELECT {_ROW} FROM item WHERE collection = ? AND key > ? AND key < ?"
+        sql = f"SELECT {_ROW} FROM item WHERE collection = ? AND key > ? AND key < ? ORDER BY key"
         return [_row(found) for found in self._database.rows(sql, (self._collection, key + b"/", key + b"0"))]
 
     def glances(self) -> list[Glance]:

@@ -1,4 +1,4 @@
--- The journal of one host, version 3 (PRAGMA user_version). See docs/architecture.md, "The sync model".
+-- The journal of one host, version 4 (PRAGMA user_version). See docs/architecture.md, "The sync model".
 -- An upgrade is a file journal-N.sql beside this one, which brings version N-1 to N; it and this file change together.
 
 -- A counter that is raised to make everything before it durable (one synchronous transaction flushes the log up to itself).
@@ -13,7 +13,7 @@ CREATE TABLE collection (
     patterns BLOB NOT NULL DEFAULT x''   -- hash of the ignore patterns that the rows were made with
 );
 
--- One row an item; tombstones (kind 0) stay for ever.
+-- One row an item; tombstones (kind 0) stay for ever. (With a rowid: entries of the indexes are shorter then, and new rows cost less.)
 CREATE TABLE item (
     collection  INTEGER NOT NULL REFERENCES collection (id),
     key         BLOB NOT NULL,
@@ -32,8 +32,8 @@ CREATE TABLE item (
     st_ctime_ns INTEGER NOT NULL,        -- 0: not to be trusted
     st_ino      INTEGER NOT NULL,
     st_mode     INTEGER NOT NULL,
-    PRIMARY KEY (collection, key)
-) WITHOUT ROWID;
+    UNIQUE (collection, key)
+);
 CREATE INDEX item_seq ON item (collection, seq);
 CREATE INDEX item_content ON item (content) WHERE kind = 1;
 
