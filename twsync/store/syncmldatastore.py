@@ -117,7 +117,6 @@ class RecordDatastore:
     def map(self, pairs: Sequence[tuple[str, str]]) -> list[int]:
         """Server: the client says under which LUIDs it stored Adds (GUID, LUID); the statuses: 200, 404, or 414 for a name that is too
         long."""
-        self._giving.settle()
         said = iter(self._giving.mapped([pair for pair in pairs if key_of(pair[1]) is not None]))
         return [next(said) if key_of(luid) is not None else 414 for _, luid in pairs]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -74,7 +74,13 @@ class Giving:
         statuses: list[int] = []
         found: list[Held] = []
         names: set[tuple[int, str]] = set()
-        maps.read_ahead("guid", (guid for guid, _ in pairs))
+        keys = {held.key for held in maps.read_ahead("guid", (guid for guid, _ in pairs))}
+        # What is mapped is written once, with what was answered; a name may be taken from what else was answered.
+        mapped, self._answered = [one for one in self._answered if one.key in keys], [one for one in self._answered if one.key not in keys]
+        if self._answered:
+            self.settle()
+            maps.read_ahead("guid", (guid for guid, _ in pairs))
+        self._answered = mapped
         with self._session.journal.database.transaction():
             for guid, luid in pairs:
                 if not names.isdisjoint(((0, guid), (1, luid))):
@@ -93,24 +99,29 @@ class Giving:
         """Write what was answered: a message's answers together, and before anything else is done. Lost by a crash, they never came."""
         answered, self._answered = self._answered, []
         if answered:
-            self._received(answered)
+            session = self._session
+            with session.journal.database.transaction():
+                session.maps.received(
+                    ((one.key, one.content, one.version) for one in answered), session.partner.stamp if session.compares else None
+                )
 
     # --- inside
 
     def _mapped(self, found: list[Held]) -> None:
-        if found:
-            maps, given = self._session.maps, self._given
-            maps.put(found)
-            self._received(given[held.key] for held in found if held.key in given)
-            # The rows of others may have changed while the client's names for them were not known.
-            maps.owe(held.key for held in found if held.key not in given)
-
-    def _received(self, candidates: Iterable[Candidate]) -> None:
-        session = self._session
-        with session.journal.database.transaction():
-            session.maps.received(
-                ((one.key, one.content, one.version) for one in candidates), session.partner.stamp if session.compares else None
-            )
+        """Write names of the client, and what it holds under them: what this session has given it."""
+        maps, given, session = self._session.maps, self._given, self._session
+        rows = []
+        for held in found:
+            one = given.get(held.key)
+            if one is not None:
+                stamp = session.partner.stamp if session.compares else held.stamp
+                held = replace(held, soft=False, base=one.content, version=one.version, stamp=stamp)
+            rows.append(held)
+        keys = {held.key for held in found}
+        self._answered = [one for one in self._answered if one.key not in keys]
+        maps.put(rows)
+        # The rows of others may have changed while the client's names for them were not known.
+        maps.owe(keys.difference(given))
 
     def _count(self, change: Outgoing, candidate: Candidate, status: int) -> None:
         """An item of the other side is another one now, as its user sees it."""

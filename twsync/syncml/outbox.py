@@ -55,7 +55,7 @@ class Outbox:
     @property
     def bare(self) -> bool:
         """Whether the next message will have no more room than this one: it is fresh, and answers but a header and an Alert 222."""
-        return self.fresh and len(self._commands) <= 2
+        return len(self._commands) <= 2 and self.fresh
 
     @property
     def in_sync(self) -> bool:
