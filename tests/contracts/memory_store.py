@@ -154,6 +154,9 @@ class MemorySession:
         assert self.type is not None, "begin comes first"
         return [self._take(change) for change in changes]
 
+    def may_replace(self) -> None:
+        self.store.called("may_replace")
+
     def received_all(self) -> None:
         self.store.called("received_all")
         own = SyncType.REFRESH_FROM_CLIENT if self.server else SyncType.REFRESH_FROM_SERVER

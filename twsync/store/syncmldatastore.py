@@ -94,6 +94,15 @@ class RecordDatastore:
             with self._noting():
                 self._taking.delete_rest()
 
+    def may_replace(self) -> None:
+        """See `received_all`.
+
+        :raises SessionError: `too-many-deletes`.
+        """
+        if self._session.replaces:
+            with self._noting():
+                self._taking.guard_rest()
+
     def count(self) -> int:
         """How many `changes` there are.
 

@@ -90,9 +90,7 @@ class Taking:
         :raises SessionError: `too-many-deletes`; nothing was deleted then.
         """
         session = self._session
-        met = session.maps.paired(session.partner.stamp)
-        rest = [row for row in session.journal.under(b"") if row.item.kind is Kind.FILE and row.key not in met]
-        self._guard(len(rest), stop=True)
+        rest = self.guard_rest()
         for start in range(0, len(rest), limits.RESTORE_BATCH):
             changes = []
             for row in rest[start : start + limits.RESTORE_BATCH]:
@@ -106,6 +104,17 @@ class Taking:
                     session.report.received.deleted += 1
                 else:
                     session.report.skipped.append((outcome.key, outcome.reason or str(outcome.status)))
+
+    def guard_rest(self) -> list[Row]:
+        """What `delete_rest` would delete.
+
+        :raises SessionError: `too-many-deletes`.
+        """
+        session = self._session
+        met = session.maps.paired(session.partner.stamp)
+        rest = [row for row in session.journal.under(b"") if row.item.kind is Kind.FILE and row.key not in met]
+        self._guard(len(rest), stop=True)
+        return rest
 
     # --- deciding
 

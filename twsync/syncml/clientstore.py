@@ -80,7 +80,8 @@ class ClientStore:
     def open(self, peer: Peer, unfinished: bool) -> None:
         """Open the own datastore, or open it again with what is known now of the server.
 
-        :param unfinished: the last full session was cut: what it left behind is put right by another one only, so no anchor holds.
+        :param unfinished: the last full session was cut: what it left behind at a stock server is put right by another one only, so no
+            anchor holds. A twsync server keeps its map until a session has ended well.
         """
         if not self.alive:
             return
@@ -88,7 +89,7 @@ class ClientStore:
         self.close()
         try:
             self._datastore = self._datastores.open(self.wanted.name, peer)
-            self._anchors = self._datastore.anchors if not unfinished else Anchors()
+            self._anchors = self._datastore.anchors if peer.twsync or not unfinished else Anchors()
         except TwsyncError as error:
             self.fail(Error.of(error))
 
@@ -220,8 +221,21 @@ class ClientStore:
         return self.alive and self._traffic is not None and self._traffic.silent
 
     def package_over(self) -> Item | None:
-        """The server says that its package is over; a large object whose end did not come (Alert 223)."""
-        return self._traffic.package_over() if self._traffic is not None else None
+        """The server says that its package is over; a large object whose end did not come (Alert 223).
+
+        :raises SessionError: a twsync server has said everything, and the guard of a refresh stops the session: before the own last
+            package, so that the server's anchors do not move either. (Of other servers it is not known whether more comes.)
+        """
+        if self._traffic is None:
+            return None
+        lost = self._traffic.package_over()
+        if self.alive and self._twsync and self._datastore is not None:
+            try:
+                self._datastore.may_replace()
+            except SessionError as error:
+                self.fail(Error.of(error))
+                raise
+        return lost
 
     def write_maps(self, outbox: Outbox, awaited: Awaited[Answer]) -> bool:
         """Write what the server has not been told of the map; whether all is written."""

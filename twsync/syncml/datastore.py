@@ -126,6 +126,12 @@ class Datastore(Protocol):
     def received_all(self) -> None:
         """The other side's changes are complete: a refresh deletes here what was not sent. (Only if the sync type sends all.)"""
 
+    def may_replace(self) -> None:
+        """Whether `received_all` would be let through, should the other side's changes be complete now.
+
+        :raises SessionError: a guard would stop it.
+        """
+
     def count(self) -> int | None:
         """NumberOfChanges of `changes`, if it is known without reading them."""
 

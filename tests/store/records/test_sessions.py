@@ -21,7 +21,7 @@ if CONTRACTS not in sys.path:
 class Road:
     """A client's and a server's folder, and the messages between them."""
 
-    def __init__(self, client, server, twsync: bool, monkeypatch) -> None:
+    def __init__(self, client, server, twsync: bool, monkeypatch, *, allow_deletes: bool = True) -> None:
         import syncml_pair
         import syncml_server
 
@@ -30,10 +30,10 @@ class Road:
         numbers = itertools.count(1)
 
         def theirs(_memory, _account, _device, _twsync):
-            return server.host.datastores(Terms(f"s{next(numbers)}", Side.SERVER, allow_deletes=True))
+            return server.host.datastores(Terms(f"s{next(numbers)}", Side.SERVER, allow_deletes=allow_deletes))
 
         def own(_stores, server=False):
-            return client.host.datastores(Terms(f"c{next(numbers)}", Side.CLIENT, allow_deletes=True))
+            return client.host.datastores(Terms(f"c{next(numbers)}", Side.CLIENT, allow_deletes=allow_deletes))
 
         monkeypatch.setattr(syncml_pair, "MemoryDatastores", own)
         monkeypatch.setattr(syncml_server.Memory, "datastores", theirs)
@@ -138,3 +138,25 @@ def test_what_the_server_cannot_send_is_told_there(road, tools, monkeypatch) -> 
     assert opened[-1].opened[-1].report.skipped == [(b"Pic.vcf", "too-large")]
     road.sync()
     assert sorted(road.client.files()) == ["Ann.vcf", "Pic.vcf"]
+
+
+@pytest.mark.parametrize("kind", [SyncType.REFRESH_FROM_CLIENT, SyncType.REFRESH_FROM_SERVER])
+def test_after_a_refresh_that_a_guard_stopped_deletes_are_still_deletes(pair, monkeypatch, tools, kind) -> None:
+    road = Road(*pair, True, monkeypatch, allow_deletes=False)
+    for number in range(60):
+        road.client.write(f"{number}.vcf", tools.card(f"P{number}"))
+    road.sync()
+    giver, taker = (road.client, road.server) if kind is SyncType.REFRESH_FROM_CLIENT else (road.server, road.client)
+    giver.delete("1.vcf")
+    for number in range(40):
+        taker.write(f"new{number}.vcf", tools.card(f"N{number}"))
+    taker.delete("2.vcf")
+    stopped = road.host.sync(road.world, Wanted("people", "people", kind))
+    assert (stopped.error or stopped.stores[0].error) is not None
+    assert len(taker.files()) == 100, "what was deleted here came back: the giver's content holds"
+    found = road.host.sync(road.world, Wanted("people", "people", SyncType.TWO_WAY))
+    assert found.stores[0].error is None
+    assert found.stores[0].effective is SyncType.TWO_WAY
+    assert sorted(road.client.files()) == sorted(road.server.files())
+    assert "1.vcf" not in road.client.files()
+    assert "new39.vcf" in road.client.files()
