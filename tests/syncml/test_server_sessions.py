@@ -541,6 +541,26 @@ def test_between_twsync_hosts_versions_travel() -> None:
     assert made.stores["contacts"].rows["b.vcf"].version == b"\x03\x04"
 
 
+#: What was agreed on -> the Alerts that fit, with their Status at a first meeting.
+FITTING = {
+    SyncType.TWO_WAY: {200: "508", 201: "200", 206: "508", 225: "508"},
+    SyncType.SLOW: {201: "200"},
+    SyncType.ONE_WAY_FROM_CLIENT: {202: "508"},
+    SyncType.REFRESH_FROM_CLIENT: {203: "200", 208: "200"},
+    SyncType.ONE_WAY_FROM_SERVER: {204: "508"},
+    SyncType.REFRESH_FROM_SERVER: {205: "200"},
+}
+
+
+@pytest.mark.parametrize("agreed", SyncType)
+@pytest.mark.parametrize("code", [200, 201, 202, 203, 204, 205, 206, 208, 225])
+def test_a_twsync_host_gets_the_sync_type_that_was_agreed_on(agreed: SyncType, code: int) -> None:
+    made = world({"a": "A=1"})
+    client = Client(made, user=None, peer=KnownPeer("alice/laptop", "alice", agreed))
+    reply = client.login((code, "contacts", None, "c1"))
+    assert codes(reply)[1] == ("Alert", FITTING[agreed].get(code, "405"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [

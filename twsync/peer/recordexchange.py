@@ -145,7 +145,7 @@ class RecordExchange:
         journal, now_ns = self._records.journal, self._records.now_ns
         setup = ServerSetup(self._own("server"))
         server = Server(setup, _Alone(datastores), SyncmlNonces(journal, now_ns), SyncmlDevices(journal, now_ns), threading.Lock)
-        peer = KnownPeer(work.partner, user)
+        peer = KnownPeer(work.partner, user, sync_type)
 
         def answer(body: bytes, content_type: str | None) -> Answer:
             """In a thread."""

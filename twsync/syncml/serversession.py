@@ -13,6 +13,7 @@ import msgspec
 
 from twsync import limits
 from twsync.errors import SessionError
+from twsync.reconcile.model import SyncType
 from twsync.syncml.codes import AlertCode, StatusCode, number
 from twsync.syncml.datastore import Datastores
 from twsync.syncml.deviceinfo import OwnDevice
@@ -50,6 +51,8 @@ class KnownPeer(msgspec.Struct, frozen=True):
     "``user/device``."
     account: str
     "Its user."
+    sync_type: SyncType | None = None
+    "What the two have agreed on, in terms of SyncML's client; None: any."
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -226,9 +229,10 @@ class ServerSession:
     def _let_in(self, account: str, device: str, header: Header) -> None:
         self._account, self._device, self._device_uri = account, device, header.source.uri
         twsync = self._known is not None
+        agreed = self._known.sync_type if self._known is not None else None
         self.datastores = self._accounts.datastores(account, device, twsync)
         known = self._devices.load(account, device)
-        self._stores = ServerStores(self.datastores, account, device, twsync, known, self._interrupted, self._set_free)
+        self._stores = ServerStores(self.datastores, account, device, twsync, known, self._interrupted, self._set_free, agreed)
         self._commands = ServerCommands(self._own, self._stores, self._devices, account, device, self._check)
 
     def _check(self, cred: Cred, header: Header) -> StatusCode | None:

@@ -8,8 +8,9 @@ import msgspec
 
 from twsync import limits
 from twsync.errors import TwsyncError
+from twsync.reconcile.model import SyncType
 from twsync.syncml.anchors import decide, own_anchor
-from twsync.syncml.codes import StatusCode
+from twsync.syncml.codes import BY_SERVER, SYNC_TYPES, StatusCode
 from twsync.syncml.datastore import Datastore, Datastores, Peer
 from twsync.syncml.deviceinfo import bare, entry_for
 from twsync.syncml.document import DataStore, DevInf, Item, Location, Map, Protocol, Sync
@@ -52,6 +53,7 @@ class ServerStores:
     :param device: of the client, with `account`: whose anchors and maps are meant.
     :param twsync: the client is a twsync host.
     :param interrupted: what sessions that broke were begun as.
+    :param agreed: the only sync type that the client may ask for, or, for two-way, slow; None: any.
     :param set_free: asked to have other sessions let go of a datastore; whether any did.
     """
 
@@ -64,10 +66,12 @@ class ServerStores:
         devinf: DevInf | None,
         interrupted: Interrupted,
         set_free: Callable[[str], bool],
+        agreed: SyncType | None = None,
     ) -> None:
         self._datastores = datastores
         self._interrupted = interrupted
         self._set_free = set_free
+        self._agreed = agreed
         self._account = account
         self._device = device
         self._twsync = twsync
@@ -124,6 +128,8 @@ class ServerStores:
         filtered = _filter_status(item.target)
         if filtered is not None:
             return Alerted(filtered, "filters are not supported")
+        if self._agreed is not None and not _fits(code, self._agreed):
+            return Alerted(StatusCode.NOT_ALLOWED, f"the devices agreed on {self._agreed}")
         anchor = item.meta.anchor if item.meta is not None else None
         if anchor is not None and max(len(anchor.next), len(anchor.last or "")) > limits.MAX_ANCHOR:
             return Alerted(StatusCode.BAD_REQUEST, "the anchor is too long")
@@ -268,6 +274,12 @@ class ServerStores:
                 if name.lower() == spelled.lower():
                     return name
         return plain
+
+
+def _fits(code: int, agreed: SyncType) -> bool:
+    """Whether an Alert asks for what was agreed on. Two-way is slow at the first meeting; resuming is two-way."""
+    asked = SYNC_TYPES.get(code) or BY_SERVER.get(code) or SyncType.TWO_WAY
+    return asked is agreed or (asked is SyncType.SLOW and agreed is SyncType.TWO_WAY)
 
 
 def _address(place: Location | None) -> str:
