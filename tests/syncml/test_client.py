@@ -345,6 +345,54 @@ def test_access_of_one_datastore() -> None:
     assert alert.cred == auth.credentials(auth.MD5, Protocol.V1_2, "bob", "own", b"n")
 
 
+def test_a_datastore_without_credentials_of_its_own_gets_those_of_the_session() -> None:
+    made = bench(credentials=Credentials("alice", "secret"))
+    (alert,) = [command for command in made.sent.body if isinstance(command, Alert)]
+    made.reply(Status("", "1", alert.cmd_id, "Alert", "407", chal=auth.challenge(auth.MD5, b"n")), header=212)
+    (alert,) = [command for command in made.sent.body if isinstance(command, Alert)]
+    assert alert.cred == auth.credentials(auth.MD5, Protocol.V1_2, "alice", "secret", b"n")
+
+
+@pytest.mark.parametrize("level", ["Sync", "Add"])
+@pytest.mark.parametrize("code", [401, 407])
+def test_credentials_for_a_sync_and_for_changes(level: str, code: int) -> None:
+    """The server asks behind the end of the package: another session goes with them, and what was left out goes in it."""
+    made = bench(items={}, credentials=Credentials("alice", "secret"))
+    made.stores["card"].put("a", "A=1")
+    chal = auth.challenge(auth.MD5, b"deep")
+    made.reply(*made.ok(), made.alert(last="S1"), header=212)
+    refused = [msgspec.structs.replace(one, code=str(code), chal=chal) if one.cmd in (level, "Add") else one for one in made.ok()]
+    made.reply(*refused, Sync("", Location("card"), Location("card")))
+    made.reply(*made.ok())
+    (alert,) = [command for command in made.sent.body if isinstance(command, Alert)]
+    assert (made.sent.header.session_id, made.sent.header.msg_id) == ("8", "1")
+    proof = auth.credentials(auth.MD5, Protocol.V1_2, "alice", "secret", b"deep")
+    assert alert.cred == proof
+    made.reply(*made.ok(), made.alert(last=alert.items[0].meta.anchor.last), header=212)  # type: ignore[union-attr]
+    (sync,) = [command for command in made.sent.body if isinstance(command, Sync)]
+    assert sync.cred == proof
+    assert [change.cred for change in sync.commands] == [proof if level == "Add" else None]  # type: ignore[union-attr]
+    made.reply(*made.ok("Add", 201), Sync("", Location("card"), Location("card")))
+    made.reply(*made.ok())
+    (store,) = made.result.stores
+    assert (store.done, store.sent.added, store.error) == (True, 1, None)
+
+
+def test_credentials_that_are_wrong_for_changes_are_not_tried_for_ever() -> None:
+    made = bench(items={}, credentials=Credentials("alice", "secret"))
+    made.stores["card"].put("a", "A=1")
+    sessions = 0
+    while not isinstance(made.step, Result) and sessions < 20:
+        sessions += 1
+        made.reply(*made.ok(), made.alert(last="S1" if sessions == 1 else "S9"), header=212)
+        chal = auth.challenge(auth.MD5, bytes([sessions]))
+        refused = [msgspec.structs.replace(one, code="401", chal=chal) if one.cmd == "Add" else one for one in made.ok()]
+        made.reply(*refused, Sync("", Location("card"), Location("card")))
+        made.reply(*made.ok())
+    assert sessions == 4
+    assert [skip.item for skip in made.result.stores[0].skipped] == ["a"]
+
+
 def test_access_without_a_challenge_tries_once() -> None:
     access = Access(Credentials("alice", "secret"), eager=False)
     assert access.cred(Protocol.V1_2) is None

@@ -47,7 +47,8 @@ class ClientSession:
         "To be kept for the next session with this server, however this one ends; look at it after each call."
         self._setup = setup
         self._datastores = datastores
-        self._stores = [ClientStore(one, datastores) for one in wanted]
+        self._stores = [ClientStore(one, datastores, setup.credentials) for one in wanted]
+        self._over: list[ClientStore] = []
         self._phase = Phase.NEW
         self._tries = Tries(setup)
         self._own_devinf: DevInf | None = None
@@ -200,7 +201,7 @@ class ClientSession:
             return self._initialised(now) if message.final else self._compose()
         if self._phase is Phase.ENDING:
             if not dealt.moved or not (dealt.statuses or dealt.commands or not message.final):
-                return self._finish()
+                return self._finish(now)
             self._happens(Event.MORE)
             self._server_open = not message.final
         if self._phase is Phase.TAKING or message.final:
@@ -212,7 +213,7 @@ class ClientSession:
             owed = self._commands or any(answer.cmd != "SyncHdr" for answer in self._statuses)
             if self._phase is Phase.TAKING and not owed and all(store.silent for store in self._stores):
                 # SyncEvolution's server has forgotten the session by now.
-                return self._finish()
+                return self._finish(now)
             self._happens(Event.FINAL)
         return self._compose()
 
@@ -350,12 +351,24 @@ class ClientSession:
 
     # --- the end -------------------------------------------------------------------------------------------------------------------
 
-    def _finish(self) -> Result:
+    def _finish(self, now: float) -> Request | Result:
         self._happens(Event.QUIET)
         for store in self._stores:
             store.finish()
         self._note_unfinished()
+        if any(store.again for store in self._stores):
+            return self._once_more(now)
         return self._end(None)
+
+    def _once_more(self, now: float) -> Request | Result:
+        """Another session, with the datastores whose server wants credentials with what it is sent."""
+        for store in self._stores:
+            store.close()
+        self._over += [store for store in self._stores if not store.again]
+        self._stores = [store.anew() for store in self._stores if store.again]
+        for store in self._stores:
+            store.open(self._peer(store), store.wanted.name in self.remembered.unfinished)
+        return self._package_1(now)
 
     def _note_unfinished(self) -> None:
         """Remember which datastores are amid a full session."""
@@ -372,7 +385,7 @@ class ClientSession:
         for store in self._stores:
             store.close()
         return Result(
-            stores=tuple(store.result() for store in self._stores),
+            stores=tuple(store.result() for store in (*self._over, *self._stores)),
             protocol=self._tries.protocol,
             encoding=self._tries.encoding,
             suspended=suspended,

@@ -44,6 +44,8 @@ _UNDER_WAY = (_P.INITIALISING, _P.SENDING, _P.TAKING, _P.MAPPING, _P.ENDING)
 #: (phase, event) -> phase.
 TABLE: dict[tuple[Phase, Event], Phase] = {
     (_P.NEW, _E.STARTED): _P.INITIALISING,
+    # The server wants credentials with every Sync or change: what is left goes with them.
+    (_P.OVER, _E.STARTED): _P.INITIALISING,
     # Other credentials, an older version, the other encoding, another sync type: once more from the beginning.
     (_P.INITIALISING, _E.STARTED): _P.INITIALISING,
     (_P.INITIALISING, _E.FINAL): _P.SENDING,

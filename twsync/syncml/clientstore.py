@@ -8,13 +8,13 @@ from __future__ import annotations
 from twsync.errors import SessionError, TwsyncError
 from twsync.reconcile.model import SyncType
 from twsync.syncml.anchors import own_anchor
-from twsync.syncml.clientaccess import Access
+from twsync.syncml.clientaccess import Access, Credentials
 from twsync.syncml.clientcourse import Course, Turn, course, full
 from twsync.syncml.clientrefusals import store_error
 from twsync.syncml.clientresult import NO_ANSWER, Error, StoreResult, Tally
 from twsync.syncml.clientsetup import Wanted
 from twsync.syncml.clienttraffic import ServerAbilities, Traffic, refused
-from twsync.syncml.codes import ALERTS, FULL, SYNC_TYPES, AlertCode, StatusCode, succeeded
+from twsync.syncml.codes import ALERTS, CHALLENGES, FULL, SYNC_TYPES, AlertCode, StatusCode, succeeded
 from twsync.syncml.datastore import Anchors, Datastore, Datastores, Peer
 from twsync.syncml.document import Alert, Anchor, Item, Location, Meta, Protocol, Status, Sync
 from twsync.syncml.outbox import Outbox
@@ -28,9 +28,17 @@ _RESUMABLE = frozenset({SyncType.TWO_WAY, SyncType.ONE_WAY_FROM_CLIENT, SyncType
 class ClientStore:
     """See the module."""
 
-    def __init__(self, wanted: Wanted, datastores: Datastores) -> None:
+    def __init__(self, wanted: Wanted, datastores: Datastores, credentials: Credentials | None = None) -> None:
+        """Of a session.
+
+        :param credentials: of the session, for a datastore that has none of its own.
+        """
         self.wanted = wanted
-        self.access = Access(wanted.credentials, eager=False)
+        self.access = Access(wanted.credentials or credentials, eager=False)
+        self.again = False
+        "The server wants credentials with the Sync or with changes: another session goes on with them."
+        self._items_prove = False
+        self._protocol = Protocol.V1_2
         self.error: Error | None = None
         self.course: Course | None = None
         self.restart = False
@@ -96,6 +104,7 @@ class ClientStore:
     def alert(self, now: float, protocol: Protocol) -> Alert | None:
         """The Alert of package 1; None: the datastore takes no part."""
         self.restart, self.course, self._status = False, None, None
+        self._protocol = protocol
         self._alerted = self._code(protocol)
         if self._alerted is AlertCode.SLOW and self._forbids_slow:
             self.fail(self._slow_refused())
@@ -111,7 +120,7 @@ class ClientStore:
         self._status = code
         if succeeded(code):
             self.access.accepted(code, answer.chal)
-        elif code in (StatusCode.WRONG_CREDENTIALS, StatusCode.MISSING_CREDENTIALS) and self.access.challenged(answer.chal):
+        elif code in CHALLENGES and self.access.challenged(answer.chal):
             self.restart = True
         elif code == StatusCode.NOT_SUPPORTED and self._alerted is AlertCode.RESUME:
             self._no_resume = self.restart = True
@@ -163,6 +172,7 @@ class ClientStore:
         :param server: its `max_object` gives way to what the server's Alert said.
         """
         if self.alive and self.course is not None and self._datastore is not None:
+            cred = self.access.cred(self._protocol)
             abilities = ServerAbilities(
                 server.twsync, server.large_objects, server.number_of_changes, self._max_object or server.max_object
             )
@@ -177,6 +187,8 @@ class ClientStore:
                     self._tally,
                     on_sync=self._sync_answered,
                     on_error=lambda error: self.fail(Error.of(error)),
+                    on_challenge=self._change_challenged,
+                    creds=(cred, cred if self._items_prove else None),
                 )
             except TwsyncError as error:
                 self.fail(Error.of(error))
@@ -331,6 +343,20 @@ class ClientStore:
             "allow that, or ask for a slow sync.",
         )
 
+    def anew(self) -> ClientStore:
+        """The same datastore in another session, with the credentials that the server asked for in this one."""
+        made = ClientStore(self.wanted, self._datastores)
+        made.access, made._items_prove = self.access, self._items_prove
+        return made
+
+    def _change_challenged(self, answer: Status) -> None:
+        if not self.again and self.access.challenged(answer.chal):
+            self.again = self._items_prove = True
+
     def _sync_answered(self, answer: Status, code: int) -> None:
+        if succeeded(code):
+            self.access.accepted(code, answer.chal)
+        elif code in CHALLENGES and not self.again and self.access.challenged(answer.chal):
+            self.again = True
         if not succeeded(code) and code != StatusCode.IN_PROGRESS:
             self.fail(store_error(answer, code, self.wanted.uri))

@@ -14,9 +14,9 @@ from twsync.errors import TwsyncError
 from twsync.reconcile.model import SyncType
 from twsync.syncml.clientcourse import Course
 from twsync.syncml.clientresult import NO_ANSWER, Tally
-from twsync.syncml.codes import FULL, StatusCode, succeeded
+from twsync.syncml.codes import CHALLENGES, FULL, StatusCode, succeeded
 from twsync.syncml.datastore import Action, Datastore, Outgoing
-from twsync.syncml.document import Change, Item, Location, Map, MapItem, Status, Sync
+from twsync.syncml.document import Change, Cred, Item, Location, Map, MapItem, Status, Sync
 from twsync.syncml.outbox import Outbox
 from twsync.syncml.receiving import ChangeReceiver, Received
 from twsync.syncml.references import Awaited, status
@@ -40,6 +40,8 @@ class Traffic:
     :param name: the own one.
     :param on_sync: told the Status of an own Sync.
     :param on_error: told that the store did not take an answer.
+    :param on_challenge: told the Status of a change for which the server wants credentials.
+    :param creds: what goes with each Sync, and with each change.
     """
 
     def __init__(
@@ -53,11 +55,14 @@ class Traffic:
         tally: Tally,
         on_sync: Answer,
         on_error: Callable[[TwsyncError], None],
+        on_challenge: Callable[[Status], None],
+        creds: tuple[Cred | None, Cred | None],
     ) -> None:
         self._store = store
         self._uri = uri
         self._name = name
         self._on_error = on_error
+        self._on_challenge = on_challenge
         self._course = course
         self._tally = tally
         self._full = FULL[course.begin] is course.begin
@@ -74,7 +79,7 @@ class Traffic:
         self._receiver = ChangeReceiver(store, from_server=True, twsync=server.twsync)
         self._sender = ChangeSender(
             store,
-            sync_element(uri, name, count if server.number_of_changes else None),
+            msgspec.structs.replace(sync_element(uri, name, count if server.number_of_changes else None), cred=creds[0]),
             from_server=False,
             twsync=server.twsync,
             max_object=server.max_object,
@@ -84,6 +89,7 @@ class Traffic:
             on_skip=self._skipped,
             on_sent=self._answered,
             on_error=on_error,
+            cred=creds[1],
         )
 
     # --- own changes ---------------------------------------------------------------------------------------------------------------
@@ -205,6 +211,8 @@ class Traffic:
 
     def _answered(self, change: Outgoing, answer: Status, code: int) -> None:
         self._open.pop(change.key, None)
+        if code in CHALLENGES:
+            self._on_challenge(answer)
         text = next((item.data for item in answer.items if isinstance(item.data, str)), "")
         self._tally.sent(change.key, change.action, change.record, code, slow=self._full, text=text)
 

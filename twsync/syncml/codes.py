@@ -89,6 +89,9 @@ class AlertCode(enum.IntEnum):
     RESUME = 225
 
 
+#: Statuses by which credentials are asked for.
+CHALLENGES = frozenset({StatusCode.WRONG_CREDENTIALS, StatusCode.MISSING_CREDENTIALS})
+
 #: The sync type that an alert of a client starts.
 SYNC_TYPES: dict[int, SyncType] = {
     AlertCode.TWO_WAY: SyncType.TWO_WAY,

@@ -16,7 +16,7 @@ from twsync.syncml.changes import encoded, is_encoded, to_command
 from twsync.syncml.chunking import LargeObject, octets
 from twsync.syncml.codes import StatusCode, succeeded
 from twsync.syncml.datastore import Action, Datastore, Outgoing
-from twsync.syncml.document import Change, Location, Status, Sync
+from twsync.syncml.document import Change, Cred, Location, Status, Sync
 from twsync.syncml.outbox import Outbox
 from twsync.syncml.references import Awaited
 
@@ -56,6 +56,7 @@ class ChangeSender:
     :param on_skip: told of a change that is not sent, and why (`TOO_LARGE`, `NOT_SAYABLE`, `DEVICE_FULL`).
     :param on_sent: told of a change that the other side has answered, with its Status.
     :param on_error: told that the store did not take an answer; None: the answer raises it.
+    :param cred: goes with every change.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class ChangeSender:
         on_skip: Callable[[Outgoing, str], None] | None = None,
         on_sent: Callable[[Outgoing, Status, int], None] | None = None,
         on_error: Callable[[TwsyncError], None] | None = None,
+        cred: Cred | None = None,
     ) -> None:
+        self._cred = cred
         self._datastore = datastore
         self._sync = sync
         self._from_server = from_server
@@ -143,6 +146,8 @@ class ChangeSender:
 
     def _whole(self, outbox: Outbox, awaited: Awaited[Answer], change: Outgoing) -> bool:
         command = to_command(change, self._from_server, self._twsync)
+        if self._cred is not None:
+            command = msgspec.structs.replace(command, cred=self._cred)
         try:
             written = outbox.add_change(command)
         except FormatError:
