@@ -181,6 +181,41 @@ def test_cred_in_commands() -> None:
     assert [code for _, code in codes(reply)] == ["200", "401"]
 
 
+def challenged(client: Client, chal: Meta, code: str = "407") -> Cred | None:
+    """What the server proves itself with."""
+    assert client.last is not None
+    wants = msgspec.structs.replace(client.statuses()[0], code=code, chal=chal)
+    return client.send(wants, alert(201, "contacts", None, "c1"), final=False).header.cred
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("code", ["401", "407"])
+def test_a_client_that_was_let_in_can_ask_the_server_to_prove_itself(protocol: Protocol, code: str) -> None:
+    client = Client(world(), protocol=protocol)
+    assert client.login().header.cred is None
+    assert challenged(client, auth.challenge(auth.MD5, b"mine"), code) == auth.credentials(auth.MD5, protocol, "alice", "secret", b"mine")
+    assert client.send(final=False).header.cred is None
+
+
+def test_the_server_proves_itself_by_no_nonce_of_its_own_and_not_by_the_password() -> None:
+    """Whoever is amid a session could sign in with the answer to the challenge that he got."""
+    made = world()
+    other = Client(made, device="other", scheme=auth.MD5)
+    other.login()
+    assert other.last is not None
+    client = Client(made)
+    client.login()
+    assert challenged(client, challenge(other.last)) is None
+    assert challenged(client, auth.challenge(auth.BASIC, b"")) is None
+    assert challenged(client, Meta(type=auth.MD5)) is None
+
+
+def test_a_stranger_is_proved_nothing() -> None:
+    client = Client(world(), password="wrong")
+    client.login()
+    assert challenged(client, auth.challenge(auth.MD5, b"mine")) is None
+
+
 def test_another_account_cannot_enter_a_session() -> None:
     made = world()
     made.memory.accounts["eve"] = Account("eve", password="eve")

@@ -17,6 +17,10 @@ from twsync.syncml.ports import Account, Accounts, Devices, Nonces
 _NOBODY = Account("", digest=auth.user_digest("", ""))
 
 
+#: How every nonce begins that is given out here.
+OWN_NONCE = b"twsy"
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """What came of a header's Cred."""
 
@@ -50,7 +54,7 @@ class Gate:
         :param origin: the address that it comes from.
         :param nonce: fresh random bytes: for the next session if it is let in, else for the next attempt.
         """
-        device = header.source.uri
+        device, nonce = header.source.uri, OWN_NONCE + nonce[len(OWN_NONCE) :]
         if header.cred is None:
             return Verdict(StatusCode.MISSING_CREDENTIALS, chal=self._challenge(header.source.name or "", header, nonce))
         presented = auth.read_credentials(header.cred)
@@ -87,6 +91,20 @@ class Gate:
                 return None
         self._attempts.failed(places, origin, now)
         return StatusCode.WRONG_CREDENTIALS
+
+    def prove(self, chal: Meta, header: Header, account: str) -> Cred | None:
+        """The own Cred for a client that was let in and wants to know that this host knows the account's password too.
+
+        Only md5, for basic would be the password itself; and not for a nonce of our own: whoever is amid a session over plain HTTP could
+        put our challenge to him into it, and sign in with the answer.
+
+        :returns: None: it cannot be answered.
+        """
+        challenge, known = auth.read_challenge(chal), self._find(account)
+        if challenge.scheme != auth.MD5 or challenge.nonce is None or challenge.nonce.startswith(OWN_NONCE) or known is None:
+            return None
+        digest = _digest(known, known.name, header, challenge.nonce)
+        return None if digest is None else Cred(digest, Meta(format="b64", type=auth.MD5))
 
     def _guesses(self, presented: auth.Presented | None, name: str, device: str) -> bool:
         """Whether a Cred that failed was a try at a password.

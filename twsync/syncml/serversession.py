@@ -14,7 +14,7 @@ import msgspec
 from twsync import limits
 from twsync.errors import SessionError
 from twsync.reconcile.model import SyncType
-from twsync.syncml.codes import AlertCode, StatusCode, number
+from twsync.syncml.codes import CHALLENGES, AlertCode, StatusCode, number
 from twsync.syncml.datastore import Datastores
 from twsync.syncml.deviceinfo import OwnDevice
 from twsync.syncml.document import (
@@ -116,6 +116,8 @@ class ServerSession:
         self._now = 0.0
         self._origin = ""
         self._moved = 0.0
+        self._proof: Cred | None = None
+        "Of this host, for the next message."
         self._encoding = Encoding.XML
         self.over = False
         "Whether it has come to its end; it still answers what may come late."
@@ -164,6 +166,7 @@ class ServerSession:
         if not message.header.no_resp:
             # Before those of earlier messages that found no room.
             self._statuses.appendleft(header_status(message.header, code, chal=chal))
+        self._answer_challenge(message)
         moved = len(self._statuses) > 1 or any(_brings(command) for command in message.body)
         for command in message.body:
             what = self._awaited.answered(command) if isinstance(command, Status) else None
@@ -234,6 +237,14 @@ class ServerSession:
         known = self._devices.load(account, device)
         self._stores = ServerStores(self.datastores, account, device, twsync, known, self._interrupted, self._set_free, agreed)
         self._commands = ServerCommands(self._own, self._stores, self._devices, account, device, self._check)
+
+    def _answer_challenge(self, message: Message) -> None:
+        """The client wants this host to prove itself: the Status of our header says so."""
+        for command in message.body:
+            if isinstance(command, Status) and command.cmd_ref == "0" and command.chal is not None and number(command.code) in CHALLENGES:
+                if self._known is None and self._account is not None:
+                    self._proof = self._gate.prove(command.chal, message.header, self._account)
+                return
 
     def _check(self, cred: Cred, header: Header) -> StatusCode | None:
         if self._known is not None or self._account is None:
@@ -315,6 +326,7 @@ class ServerSession:
     def _outbox(self, header: Header, encoding: Encoding, resp_uri: str | None) -> Outbox:
         """An empty message in answer to the one with `header`."""
         self._sent_messages += 1
+        proof, self._proof = self._proof, None
         own_limit = limits.SYNCML_TWSYNC_MESSAGE if self._known is not None else limits.SYNCML_MESSAGE
         size = None if header.protocol is Protocol.V1_0 else limits.MAX_OBJECT
         answer = Header(
@@ -324,6 +336,7 @@ class ServerSession:
             target=Location(uri=header.source.uri, name=header.source.name),
             source=Location(uri=header.target.uri),
             resp_uri=resp_uri,
+            cred=proof,
             meta=Meta(max_msg_size=own_limit, max_obj_size=size),
         )
         limit = max(min(self._max_message or limits.SYNCML_UNSAID_MESSAGE, own_limit), limits.SYNCML_LEAST_MESSAGE)
