@@ -470,8 +470,9 @@ CLIENT_LONGEST_PAUSE = 30.0
 CLIENT_BUSY_PAUSE = 60.0
 #: Pairs of one Map: a third of the elements that a message may have.
 MAX_CLIENT_MAP = 5_000
-#: Texts of one session that a server wants to be shown to the user.
+#: Texts of one session that a server wants to be shown to the user, and their characters.
 MAX_SHOWN_MESSAGES = 20
+MAX_SHOWN_TEXT = 1000
 #: Times that a message is sent again whose reply did not come, and seconds before the first of them; each pause is twice the one before.
 SYNCML_RETRIES = 3
 SYNCML_RETRY_PAUSE = 2.0

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from memory_store import MemoryDatastores, MemoryStore
 
+from twsync import limits
 from twsync.errors import ProtocolError
 from twsync.reconcile.model import SyncType
 from twsync.syncml import auth
@@ -391,6 +392,18 @@ def test_credentials_that_are_wrong_for_changes_are_not_tried_for_ever() -> None
         made.reply(*made.ok())
     assert sessions == 4
     assert [skip.item for skip in made.result.stores[0].skipped] == ["a"]
+
+
+def test_of_what_a_server_says_only_the_beginning_is_kept() -> None:
+    made = bench(items={})
+    made.stores["card"].put("a", "A=1")
+    made.reply(*made.ok(), made.alert(last="S1"), Alert("", "100", tuple(Item(data="x" * 10_000) for _ in range(50))))
+    long = (Item(data="y" * 100_000),)
+    answers = [msgspec.structs.replace(one, code="500", items=long) if one.cmd == "Add" else one for one in made.ok()]
+    made.reply(*answers, Sync("", Location("card"), Location("card")))
+    made.reply(*made.ok())
+    assert [len(text) for text in made.result.messages] == [limits.MAX_SHOWN_TEXT] * limits.MAX_SHOWN_MESSAGES
+    assert [len(skip.text) for skip in made.result.stores[0].skipped] == [limits.MAX_STATUS_TEXT]
 
 
 def test_access_without_a_challenge_tries_once() -> None:

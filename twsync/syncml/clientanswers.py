@@ -129,7 +129,8 @@ class Answers:
         if code in SYNC_TYPES or code == AlertCode.RESUME:
             answer, items = self._start(alert, code)
         elif code == AlertCode.DISPLAY:
-            dealt.shown += [item.data for item in alert.items if isinstance(item.data, str)][: limits.MAX_SHOWN_MESSAGES]
+            texts = [item.data[: limits.MAX_SHOWN_TEXT] for item in alert.items if isinstance(item.data, str)]
+            dealt.shown += texts[: limits.MAX_SHOWN_MESSAGES]
         elif code == AlertCode.NO_END_OF_DATA:
             for item in alert.items:
                 for store in self._stores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from twsync.errors import TwsyncError
-from twsync.limits import MAX_SKIPPED_PER_SESSION
+from twsync.limits import MAX_SKIPPED_PER_SESSION, MAX_STATUS_TEXT
 from twsync.reconcile.model import SyncType
 from twsync.syncml.chunking import octets
 from twsync.syncml.codes import StatusCode, succeeded
@@ -154,6 +154,8 @@ class Tally:
         return Counts(*self._sent), Counts(*self._received), tuple(self._conflicts), tuple(self._skipped)
 
     def _happened(self, counts: list[int], item: str, action: Action, record: Record | None, status: int, slow: bool, text: str) -> None:
+        # Kept for each item until the end of the session: not as much as the other side can say.
+        text = text[:MAX_STATUS_TEXT]
         if not succeeded(status) or status == StatusCode.NOT_EXECUTED:
             self.skip(item, REASONS.get(status, "failed"), text)
             return
