@@ -10,7 +10,7 @@ from twsync import limits
 from twsync.errors import TwsyncError
 from twsync.reconcile.model import SyncType
 from twsync.syncml.anchors import decide, own_anchor
-from twsync.syncml.codes import BY_SERVER, SYNC_TYPES, StatusCode
+from twsync.syncml.codes import StatusCode
 from twsync.syncml.datastore import Datastore, Datastores, Peer
 from twsync.syncml.deviceinfo import bare, entry_for
 from twsync.syncml.document import DataStore, DevInf, Item, Location, Map, Protocol, Sync
@@ -128,8 +128,6 @@ class ServerStores:
         filtered = _filter_status(item.target)
         if filtered is not None:
             return Alerted(filtered, "filters are not supported")
-        if self._agreed is not None and not _fits(code, self._agreed):
-            return Alerted(StatusCode.NOT_ALLOWED, f"the devices agreed on {self._agreed}")
         anchor = item.meta.anchor if item.meta is not None else None
         if anchor is not None and max(len(anchor.next), len(anchor.last or "")) > limits.MAX_ANCHOR:
             return Alerted(StatusCode.BAD_REQUEST, "the anchor is too long")
@@ -156,6 +154,9 @@ class ServerStores:
         if decision.sync_type is None or decision.asked is None:
             datastore.close()
             return Alerted(decision.status)
+        if self._agreed is not None and not _fits(decision.asked, self._agreed):
+            datastore.close()
+            return Alerted(StatusCode.NOT_ALLOWED, f"the devices agreed on {self._agreed}")
         self._interrupted.begin(self._account, self._device, name, decision.asked)
         named = item.meta.max_obj_size if item.meta is not None else None
         own = own_anchor(now, datastore.anchors.own)
@@ -276,9 +277,8 @@ class ServerStores:
         return plain
 
 
-def _fits(code: int, agreed: SyncType) -> bool:
-    """Whether an Alert asks for what was agreed on. Two-way is slow at the first meeting; resuming is two-way."""
-    asked = SYNC_TYPES.get(code) or BY_SERVER.get(code) or SyncType.TWO_WAY
+def _fits(asked: SyncType, agreed: SyncType) -> bool:
+    """Whether a client asks for what was agreed on. Two-way is slow at the first meeting."""
     return asked is agreed or (asked is SyncType.SLOW and agreed is SyncType.TWO_WAY)
 
 
