@@ -74,7 +74,7 @@ class Wire:
         self.server.send(m.Hello(1, (), "call", "contacts", None))
         http.serve(self.server, site, self.clock)
         self.run()
-        self.post = http.post_with(http.channel_agent(self.clock, self.client), self.clock, LIMIT, patience=60.0)
+        self.post = http.post_with(http.channel_agent(self.clock, self.client), self.clock, LIMIT, patience=60.0, name="the other device")
 
     def _wrap(self, creator, channel):
         return WideTlsFactory(creator, Factory.forProtocol(lambda: channel), self.clock).buildProtocol(None)
@@ -126,7 +126,8 @@ def test_the_end_of_the_connection_ends_the_request(wire):
     outcome, _ = wire.ask(b"wait")
     wire.server.abort()
     wire.run()
-    assert isinstance(outcome[0], SessionError) and outcome[0].code == "unreachable"
+    assert isinstance(outcome[0], SessionError) and outcome[0].code == "connection-lost"
+    assert str(outcome[0]) == "The connection to the other device was lost; start the session again."
     assert wire.ends[0].lost is not None and wire.ends[1].lost is not None
 
 

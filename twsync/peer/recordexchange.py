@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from twsync import __version__
 from twsync.errors import SessionError, TwsyncError
-from twsync.limits import HTTP_TIMEOUT, MAX_SYNCML_DOCUMENT, SYNCML_TWSYNC_MESSAGE
+from twsync.limits import MAX_SYNCML_DOCUMENT, SYNCML_TWSYNC_MESSAGE
 from twsync.peer import recordtold
 from twsync.peer.greeting import Greeting
 from twsync.peer.patience import Patience
@@ -109,7 +109,7 @@ class RecordExchange:
             twsync=True, fixed_protocol=True, fixed_encoding=True, remembered=remembered, max_message=SYNCML_TWSYNC_MESSAGE,
         )  # fmt: skip
         session = ClientSession([Wanted(name, name, sync_type)], datastores, setup)
-        post = post_with(channel_agent(self._clock, channel), self._clock, MAX_SYNCML_DOCUMENT, HTTP_TIMEOUT)
+        post = post_with(channel_agent(self._clock, channel), self._clock, MAX_SYNCML_DOCUMENT, name="the other device")
 
         def moved() -> None:
             progress({"phase": "transfer", "bytes": channel.wire_received, "bytes_sent": channel.wire_sent})

@@ -49,11 +49,12 @@ class Answer:
 Post = Callable[[str, str, bytes], Awaitable[Answer]]
 
 
-def post_with(agent: Agent, clock: Clock, limit: int, patience: float = HTTP_TIMEOUT) -> Post:
+def post_with(agent: Agent, clock: Clock, limit: int, patience: float = HTTP_TIMEOUT, *, name: str = "") -> Post:
     """A function that posts by `agent`.
 
     :param limit: bytes of an answer's body.
     :param patience: seconds from the request to the end of the answer.
+    :param name: what errors call the server, which is reached by one connection that cannot be opened again; empty: by its URL.
     """
 
     async def post(url: str, content_type: str, body: bytes) -> Answer:
@@ -84,10 +85,12 @@ def post_with(agent: Agent, clock: Clock, limit: int, patience: float = HTTP_TIM
             raise
         except Exception as error:  # whatever a connection can fail with: refused, no such name, TLS, cut off
             if late:
-                raise SessionError(f"{url} did not answer within {patience:.0f} seconds; try again later.", "timeout") from None
+                raise SessionError(f"{name or url} did not answer within {patience:.0f} seconds; try again later.", "timeout") from None
             cause = _cause(error)
             if isinstance(cause, CancelledError):
                 raise cause from None
+            if name:
+                raise SessionError(f"The connection to {name} was lost; start the session again.", "connection-lost") from None
             raise SessionError(f"{url} cannot be reached: {_reason(cause)}.", "unreachable") from None
         finally:
             if timer.active():
