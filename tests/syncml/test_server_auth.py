@@ -181,6 +181,27 @@ def test_cred_in_commands() -> None:
     assert [code for _, code in codes(reply)] == ["200", "401"]
 
 
+@pytest.mark.parametrize("level", ["Alert", "Sync", "Add"])
+def test_a_wrong_cred_in_a_command_is_challenged(level: str) -> None:
+    client = Client(world(), scheme=auth.BASIC)
+    client.login(*([] if level == "Alert" else [(201, "contacts", None, "c1")]))
+
+    def attempt(cred: Cred) -> Status:
+        added = change("Add", "1", "B=1", cred=cred if level == "Add" else None)
+        alerted = alert(201, "contacts", None, "c1")
+        wanted = msgspec.structs.replace(alerted, cred=cred) if level == "Alert" else sync("contacts", added)
+        if level == "Sync":
+            wanted = msgspec.structs.replace(wanted, cred=cred)
+        reply = client.send(*client.statuses(), wanted, final=False)
+        return next(command for command in reply.body if isinstance(command, Status) and command.cmd == level)
+
+    refused = attempt(auth.credentials(auth.MD5, Protocol.V1_2, "alice", "secret", b"old"))
+    assert refused.code == "401"
+    assert refused.chal is not None
+    nonce = auth.read_challenge(refused.chal).nonce or b""
+    assert attempt(auth.credentials(auth.MD5, Protocol.V1_2, "alice", "secret", nonce)).code in ("200", "201")
+
+
 def challenged(client: Client, chal: Meta, code: str = "407") -> Cred | None:
     """What the server proves itself with."""
     assert client.last is not None

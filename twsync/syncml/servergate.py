@@ -92,6 +92,13 @@ class Gate:
         self._attempts.failed(places, origin, now)
         return StatusCode.WRONG_CREDENTIALS
 
+    def challenge(self, header: Header, account: str, nonce: bytes) -> Meta:
+        """A challenge for a client that was let in, and sent a wrong Cred with a command.
+
+        :param nonce: as for `admit`.
+        """
+        return self._challenge(header.source.name or account, header, OWN_NONCE + nonce[len(OWN_NONCE) :])
+
     def prove(self, chal: Meta, header: Header, account: str) -> Cred | None:
         """The own Cred for a client that was let in and wants to know that this host knows the account's password too.
 

@@ -175,7 +175,7 @@ class ServerSession:
                 what(command, number(command.code))
         if moved:
             self._moved = now
-        self._statuses.extend(work.carry_out(message, encoding, now, self._max_object))
+        self._statuses.extend(self._challenging(work.carry_out(message, encoding, now, self._max_object), message.header, nonce))
         while len(self._statuses) > limits.MAX_WAITING_STATUSES:
             self._statuses.pop()
         self._end_package(stores, work, message)
@@ -250,6 +250,14 @@ class ServerSession:
         if self._known is not None or self._account is None:
             return None
         return self._gate.confirm(cred, header, self._account, self._now, self._origin)
+
+    def _challenging(self, owed: list[Status], header: Header, nonce: bytes) -> list[Status]:
+        """Statuses of commands; those whose Cred did not hold get a challenge."""
+        wrong = str(int(StatusCode.WRONG_CREDENTIALS))
+        if self._account is None or not any(one.code == wrong for one in owed):
+            return owed
+        chal = self._gate.challenge(header, self._account, nonce)
+        return [msgspec.structs.replace(one, chal=chal) if one.code == wrong else one for one in owed]
 
     def _refuse(self, message: Message, code: StatusCode, chal: Meta | None) -> Reply:
         """Nothing is dealt with: every command gets the status of the header, and no RespURI is given away."""
