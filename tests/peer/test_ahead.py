@@ -200,6 +200,27 @@ def test_a_file_of_the_size_of_one_over_there_is_not_fetched(world, pair):
     assert one.tree() == two.tree()
 
 
+def test_files_of_one_size_that_are_edited_in_place_are_fetched(world, late):
+    one, two = world.host("laptop"), world.host("desktop")
+    late.arrived.set()
+    for number in range(3):
+        one.write(f"{number}", big(number))
+    good(world.sync(one, two))
+    late.arrived.clear()
+    for number in range(3):
+        one.write(f"{number}", edited(big(number)))
+    good(world.sync(one, two))
+    assert one.tree() == two.tree()
+    assert len(said(world, m.Ahead)) == 3
+    assert said(world, m.Fetch)
+    # And one that takes the place of another of its size moves, as far as anybody can tell.
+    (one.folder / "0").unlink()
+    (one.folder / "1").rename(one.folder / "0")
+    result, _ = good(world.sync(one, two))
+    assert one.tree() == two.tree()
+    assert result.sent.literal_bytes < LARGE // 2
+
+
 def test_two_new_files_of_one_content_come_once(world):
     one, two = world.host("laptop"), world.host("desktop")
     one.write("a", big(1))

@@ -94,6 +94,8 @@ def test_collections_are_apart_and_live_rows_are_counted(journal) -> None:
     assert journal.collections() == ["music", "photos"]
     assert [row.key for row in photos.find_content(b"c" * 32)] == [b"a"]
     assert music.find_content(b"c" * 32) == []
+    photos.take([Row(item(b"a", 2), Stat(3, 7, 8, 9, 0o640))], 0)
+    assert (photos.large(3), photos.large(4), music.large(0)) == ([(3, 7, 9)], [], [])
     assert journal.collection("photos").replica == photos.replica
     journal.forget("photos")
     assert journal.collections() == ["music"]

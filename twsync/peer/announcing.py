@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from twsync.errors import ProtocolError
 from twsync.limits import AHEAD_FILE, MAX_AHEAD
 from twsync.peer.dialogue import Dialogue
@@ -27,7 +25,9 @@ class Announcing:
     def __init__(self, workshop: Workshop, journal: CollectionJournal) -> None:
         self._workshop = workshop
         self._journal = journal
-        self._sizes: Counter[int] | None = None
+        #: What this host had before: size, time and inode number of each large file.
+        self._large: set[tuple[int, int, int]] | None = None
+        self._sizes: set[int] = set()
         self._count = 0
         # In the reactor's thread.
         self._dialogue: Dialogue | None = None
@@ -38,21 +38,21 @@ class Announcing:
 
     def large(self, key: bytes, found: Found) -> Reading | None:
         """Told by the scan of a file that it will hash, with its stat; None if it is not announced."""
-        size, mtime_ns = found[:2]
+        size, mtime_ns, _ctime_ns, inode = found[:4]
+        if self._large is None:
+            self._large = set(self._journal.large(AHEAD_FILE))
+            self._sizes = {each[0] for each in self._large}
         row = self._journal.get(key)
-        there = row is not None and row.item.live
-        if self._sizes is None:
-            self._sizes = Counter(self._journal.sizes(AHEAD_FILE))
-        alike = self._sizes[size]
-        content = b""
-        if row is not None and there:
-            if row.item.kind is not Kind.FILE or (row.stat.size, row.stat.mtime_ns) == (size, mtime_ns):
-                return None  # most likely it is only looked at once more
-            content = row.item.content
-            alike -= row.item.size == size
-        # One of the size of another is most likely that one under a new name.
-        if alike or self._count == MAX_AHEAD:
+        item = row.item if row is not None and row.item.live else None
+        if item is not None and item.kind is not Kind.FILE:
             return None
+        if row is not None and item is not None and (row.stat.size, row.stat.mtime_ns) == (size, mtime_ns):
+            return None  # most likely it is only looked at once more
+        # Most likely another file under a new name, unless it was edited in its place.
+        moved = (size, mtime_ns, inode) in self._large or (size in self._sizes and (item is None or item.size != size))
+        if moved or self._count == MAX_AHEAD:
+            return None
+        content = b"" if item is None else item.content
         self._count += 1
         reading = Reading()
         self._workshop.back(self._announce, messages.Ahead(key, size, content), reading)

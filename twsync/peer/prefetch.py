@@ -88,7 +88,7 @@ class Prefetch:
     def _need(self, message: messages.Ahead) -> Need | None:
         """What would be fetched; None if it is not worth it, or there is no telling. In a reader's thread."""
         if self._sizes is None:
-            self._sizes = set(self._journal.sizes(AHEAD_FILE))
+            self._sizes = {size for size, _mtime_ns, _inode in self._journal.large(AHEAD_FILE)}
         row = self._journal.get(message.key)
         if row is not None and not row.item.live:
             row = None

@@ -147,10 +147,10 @@ class Items:
         sql = f"SELECT {_ROW} FROM item WHERE content = ? AND kind = 1 AND collection = ? LIMIT ?"
         return [_row(found) for found in self._database.rows(sql, (content, self._collection, limit))]
 
-    def sizes(self, least: int) -> list[int]:
-        """Sizes of the live files that have at least so many bytes. Looks at all rows."""
-        sql = "SELECT size FROM item WHERE collection = ? AND kind = 1 AND size >= ?"
-        return [size for (size,) in self._database.rows(sql, (self._collection, least))]
+    def large(self, least: int) -> list[tuple[int, int, int]]:
+        """Size, and modification time and inode number on the disk, of the live files with at least so many bytes. Looks at all rows."""
+        sql = "SELECT size, st_mtime_ns, st_ino FROM item WHERE collection = ? AND kind = 1 AND size >= ?"
+        return self._database.rows(sql, (self._collection, least))
 
     # --- writing, inside a transaction
 

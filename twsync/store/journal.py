@@ -162,9 +162,9 @@ class CollectionJournal:
         """Live files of this content."""
         return self._items.find_content(content, limit)
 
-    def sizes(self, least: int) -> list[int]:
-        """Sizes of the live files that have at least so many bytes, in any order. Looks at all rows."""
-        return self._items.sizes(least)
+    def large(self, least: int) -> list[tuple[int, int, int]]:
+        """Size, and modification time and inode number on the disk, of the live files with at least so many bytes. Looks at all rows."""
+        return self._items.large(least)
 
     # --- writing
 
