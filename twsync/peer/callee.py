@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twsync.errors import ConfigError, FormatError, TwsyncError
 from twsync.peer.calls import Call, Offer
 from twsync.peer.host import Host
+from twsync.peer.looking import Look
 from twsync.peer.sessions import Running, Work, failed, failure_of
 from twsync.peer.settings import CollectionSettings
 from twsync.peer.waiting import within
@@ -135,6 +136,18 @@ class Callee:
         self, running: Running, collection: CollectionSettings, wanted: Description, call: Call, arriving: Deferred[DataChannel]
     ) -> SessionResult:
         host = self._host
+        look = host.begin_look(collection, running.session, Side.SERVER, wanted.sync_type)
+        try:
+            return await self._data(running, collection, wanted, call, arriving, look)
+        finally:
+            if look is not None:
+                await look.close()
+
+    async def _data(
+        self, running: Running, collection: CollectionSettings, wanted: Description, call: Call, arriving: Deferred[DataChannel],
+        look: Look | None,
+    ) -> SessionResult:  # fmt: skip
+        host = self._host
         came = False
 
         def hung_up(_: None) -> None:
@@ -150,7 +163,7 @@ class Callee:
             return failed(running, "caller-gone", f"{running.partner} ended the call before the data connection stood.")
         came = True
         host.tracer.data(running.session)
-        work = Work(running.session, collection, running.partner, Side.SERVER, wanted.sync_type, wanted.policy, False, None)
+        work = Work(running.session, collection, running.partner, Side.SERVER, wanted.sync_type, wanted.policy, False, None, look)
         return await host.exchange(channel, work, host.progress_of(running, call, lambda event: None))
 
 

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twsync.errors import FormatError, SessionError, TwsyncError
 from twsync.peer.calls import ANSWER_TIMEOUT, Call
 from twsync.peer.host import Host
+from twsync.peer.looking import Look
 from twsync.peer.refusals import Refusal
 from twsync.peer.sessions import INTERRUPTED, Progress, Running, Work, blank, failed, failure_of
 from twsync.peer.settings import CollectionSettings
@@ -101,6 +102,7 @@ class Caller:
             why = host.agent.describe()["message"] or "it does not answer"
             raise SessionError(f"This host is not connected to the server: {why}.", "server-unreachable")
         pause = BUSY_FIRST
+        first = True
         while True:
             left = deadline - host.clock.seconds()
             if host.sessions.stopping:
@@ -109,11 +111,12 @@ class Caller:
                 await self._wait_free(collection.name, left)
                 continue
             try:
-                outcome = await self._attempt(order, collection, running, report, min(ANSWER_TIMEOUT, max(left, 1.0)), ended)
+                outcome = await self._attempt(order, collection, running, report, min(ANSWER_TIMEOUT, max(left, 1.0)), ended, first)
             finally:
                 host.sessions.release(collection.name)
             if isinstance(outcome, SessionResult):
                 return outcome
+            first = False
             wait = pause * (1.0 + 0.5 * host.uniform())
             if outcome.status != 486 or host.clock.seconds() + wait > deadline:
                 return blank(running, State.QUEUED if outcome.stored else State.FAILED, outcome.code, outcome.message)
@@ -140,8 +143,24 @@ class Caller:
                 timer.cancel()
 
     async def _attempt(
-        self, order: Order, collection: CollectionSettings, running: Running, report: Progress, timeout: float, ended: list[Call]
-    ) -> SessionResult | Refusal:
+        self, order: Order, collection: CollectionSettings, running: Running, report: Progress, timeout: float, ended: list[Call],
+        first: bool,
+    ) -> SessionResult | Refusal:  # fmt: skip
+        """One attempt.
+
+        :param first: whether the disk is looked at while the other device is called: not again in vain for one that was busy.
+        """
+        look = self._host.begin_look(collection, running.session, Side.CLIENT, order.sync_type) if first else None
+        try:
+            return await self._call(order, collection, running, report, timeout, ended, look)
+        finally:
+            if look is not None:
+                await look.close()
+
+    async def _call(
+        self, order: Order, collection: CollectionSettings, running: Running, report: Progress, timeout: float, ended: list[Call],
+        look: Look | None,
+    ) -> SessionResult | Refusal:  # fmt: skip
         host = self._host
         flow = host.agent.flow
         if flow is None:
@@ -168,6 +187,6 @@ class Caller:
         host.tracer.data(running.session)
         work = Work(
             running.session, collection, order.device, Side.CLIENT, order.sync_type, str(collection.policy), order.allow_deletes,
-            answer.description.token,
+            answer.description.token, look,
         )  # fmt: skip
         return await host.exchange(connected.channel, work, host.progress_of(running, call, report))

@@ -9,18 +9,17 @@ what was put into place stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from contextlib import suppress
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from twsync.errors import ProtocolError, SessionError, TwsyncError
 from twsync.limits import MAX_ROUNDS
-from twsync.peer.announcing import Announcing
 from twsync.peer.commit import Commit
 from twsync.peer.comparing import Compared, Comparison
 from twsync.peer.dialogue import Channel, Dialogue
 from twsync.peer.gathering import IGNORED
+from twsync.peer.looking import Look, write_scan
 from twsync.peer.movement import Movement, Store
 from twsync.peer.needs import Needs, work_out
 from twsync.peer.opening import Opened, exchange_open, greet
@@ -34,7 +33,6 @@ from twsync.reconcile.anchors import Scope
 from twsync.reconcile.model import Item, SyncType
 from twsync.reconcile.operation import Plan
 from twsync.session.result import SessionResult
-from twsync.store.rows import Row
 from twsync.store.scan import ScanResult, scan
 from twsync.transport.interfaces import Delayed
 
@@ -55,15 +53,19 @@ async def run(
     terms: Terms,
     tools: Tools,
     progress: Callable[[Progress], None] | None = None,
+    look: Look | None = None,
 ) -> SessionResult:
     """Hold a session over a data channel that stands, and close it.
 
     :param channel: the client's, fresh from `connect`; the server's, as `Listener.expect` gave it.
     :param progress: called at every change of phase, and four times a second while content moves.
+    :param look: the first look at the disk, if it has begun; it is closed in the end.
     :returns: what it came to, also if it failed or was cancelled; by then no thread works for it any more. Cancel it through the
         Deferred that awaits it: it still ends in good order, as failed with ``cancelled``.
     """
-    session = _Session(channel, collection, terms, tools, progress or (lambda _progress: None))
+    if look is None:
+        look = Look(lambda: collection, lambda _collection: None, terms.session, terms.side, terms.sync_type, tools)
+    session = _Session(channel, collection, terms, tools, progress or (lambda _progress: None), look)
     result: list[SessionResult] = []
     waiting: list[Deferred[None]] = []
 
@@ -86,7 +88,9 @@ async def run(
 class _Session:
     """The main line."""
 
-    def __init__(self, channel: Channel, collection: Collection, terms: Terms, tools: Tools, progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, channel: Channel, collection: Collection, terms: Terms, tools: Tools, progress: Callable[[Progress], None], look: Look
+    ) -> None:
         self._channel = channel
         self._collection = collection
         self._rows = collection.rows
@@ -100,12 +104,8 @@ class _Session:
         self._tasks = Tasks(self._dialogue)
         self._tally = Tally()
         self._store: Store | None = None
-        self._scanning: Deferred[ScanResult] | None = None
+        self._look = look
         self._movement: Movement | None = None
-        # What the first scan has found so far, and who shows it to the other side.
-        self._found: list[Item] = []
-        self._showing: Comparison | None = None
-        self._announcing = Announcing(self._work, self._rows)
         self._commit = Commit(self._dialogue, self._work, self._rows, terms, self._tally)
         self._opened: Opened | None = None
         self._blocked: dict[bytes, str] = {}
@@ -141,21 +141,18 @@ class _Session:
         if self._progress_call is not None:
             self._progress_call.cancel()
             self._progress_call = None
-        if self._scanning is not None:
-            with suppress(Exception):
-                await self._scanning
+        self._look.stop()
         await self._tasks.settled()
         if self._movement is not None:
             self._movement.close()
-        if self._store is not None:
-            with suppress(TwsyncError):  # what could not be done now, `recover` does before the next session
-                await self._work.write(self._store.close)
+        await self._look.close()
 
     async def _hold(self) -> None:
         self._dialogue.begin()
+        self._dialogue.when_over(lambda _error: self._look.stop())
         terms = self._terms
-        self._store = await self._work.write(Store.open, self._collection, terms.session, self._tools.now_ns())
-        self._scanning = self._work.read(self._scan, None)
+        self._store = await self._look.store()
+        announcing = self._look.announcing
         await greet(self._dialogue, terms, self._rows.name)
         proposal = self._tools.random(messages.ANCHOR_BYTES)
         opened = self._opened = await exchange_open(self._dialogue, terms, self._rows, self._work, proposal)
@@ -170,17 +167,16 @@ class _Session:
             self._store,
             self._tools,
             comparison.offered,
-            self._announcing,
+            announcing,
             marks.sender(terms.sync_type) is not terms.side,
             self._tally,
         )
         if self._dialogue.ahead:
-            self._announcing.begin(self._dialogue)
+            announcing.begin(self._dialogue)
         scope = opened.first_scope(terms)
         if scope.send:
-            self._showing = comparison
-            self._show_more([])
-        scanned, self._scanning = await self._scanning, None
+            self._look.show(comparison.show)
+        scanned = await self._look.result()
         where = f"the folder of {self._rows.name} on {self._collection.device}"
         guard = safety.guard_emptied(scanned.found, scanned.known, allowed=opened.allow_deletes, root=where)
         if guard is not None:
@@ -192,12 +188,12 @@ class _Session:
         while await self._round(number, opened, comparison, movement, scope, retry):
             number += 1
             retry = frozenset(self._tally.take_again() | movement.supplier.take_changed())
-            await self._record(await self._work.read(self._scan, retry))
+            await self._record(await self._work.read(self._look_again, retry))
             scope = Scope(scope.send, comparison.own_seq, False)
         await self._end(comparison, opened)
 
-    def _scan(self, only: Set[bytes] | None) -> ScanResult:
-        """In a reader's thread."""
+    def _look_again(self, only: Set[bytes]) -> ScanResult:
+        """Look at some keys once more. In a reader's thread."""
         return scan(
             self._collection.gate,
             self._rows,
@@ -206,8 +202,6 @@ class _Session:
             device=self._collection.device,
             only=only,
             cancelled=lambda: self._dialogue.error is not None,
-            early=self._show if only is None else None,
-            large=self._announcing.large if only is None and marks.sender(self._terms.sync_type) is not self._terms.side.other else None,
         )
 
     async def _announced(self, message: messages.Ahead) -> None:
@@ -220,27 +214,10 @@ class _Session:
         assert self._movement is not None
         self._movement.small_ahead.shown(rows)
 
-    def _show(self, changes: list[Row]) -> None:
-        """Changes while the scan goes on, which the other side may look at meanwhile. In a thread of the scan."""
-        self._write_scan(ScanResult(changes, [], [], 0, 0))
-        self._work.back(self._show_more, [row.item for row in changes])
-
-    def _show_more(self, items: list[Item]) -> None:
-        self._found += items
-        if self._showing is not None and self._found and self._dialogue.error is None:
-            found, self._found = self._found, []
-            self._showing.show(found)
-
     async def _record(self, scanned: ScanResult) -> None:
         self._dialogue.check()
-        await self._work.write(self._write_scan, scanned)
+        await self._work.write(write_scan, self._collection, scanned)
         self._blocked.update(scanned.skipped)
-
-    def _write_scan(self, scanned: ScanResult) -> None:
-        """Durable before any of it is shown: a counter that the other side has seen must never be used again."""
-        self._rows.record(scanned)
-        if scanned.changes:
-            self._collection.journal.durable()
 
     # --- a round ---------------------------------------------------------------------------------------------------------------------
 
@@ -265,7 +242,7 @@ class _Session:
                 "The two devices came to different decisions, so nothing was changed; bring both to the same version of twsync.",
                 "plan-mismatch",
             )
-        self._announcing.over()
+        self._look.announcing.over()
         self._tally.planned(plan, IGNORED)
         self._tally.again.update(needs.stale)
         self._commit.planned(plan)

@@ -6,19 +6,23 @@ import datetime
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twsync.peer.acquaintance import Acquaintance
 from twsync.peer.agent import Agent
 from twsync.peer.calls import Call
 from twsync.peer.sessions import Exchange, Progress, Running, Sessions
-from twsync.peer.settings import Settings
+from twsync.peer.settings import CollectionSettings, Settings
 from twsync.peer.tracing import Tracer
+from twsync.reconcile.model import Side
 from twsync.session.description import Description, to_xml
 from twsync.transport.connector import Connected
 from twsync.transport.interfaces import Clock
 from twsync.transport.keys import Device
 from twsync.transport.listener import Listener
+
+if TYPE_CHECKING:
+    from twsync.peer.looking import Look
 
 #: Seconds between two INFO of one session.
 INFO_PAUSE = 1.0
@@ -29,6 +33,13 @@ class Connect(Protocol):
 
     def __call__(self, candidates: Sequence[tuple[str, int]], fingerprint: str) -> Awaitable[Connected]:
         """Connect to the first candidate that leads to the device with that fingerprint."""
+
+
+class BeginLook(Protocol):
+    """:meth:`twsync.peer.synchronising.Synchroniser.look`, or nothing where the data part looks by itself."""
+
+    def __call__(self, collection: CollectionSettings, session: str, role: Side, sync_type: str) -> Look | None:
+        """Begin; whoever asked closes it."""
 
 
 @dataclass(eq=False)
@@ -54,6 +65,12 @@ class Host:
     uniform: Callable[[], float]
     port: int = 0
     "The data port."
+    look: BeginLook | None = None
+    "Begins to look at a collection's disk while the session is agreed on."
+
+    def begin_look(self, collection: CollectionSettings, session: str, role: Side, sync_type: str) -> Look | None:
+        """Begin to look at the disk, where that can be done before the connection stands; close it in the end."""
+        return None if self.look is None else self.look(collection, session, role, sync_type)
 
     def moment(self) -> datetime.datetime:
         """Now, in whole seconds of UTC, as session descriptions have it."""

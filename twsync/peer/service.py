@@ -28,6 +28,7 @@ from twsync.peer.exchange import Tools
 from twsync.peer.host import Host
 from twsync.peer.identity import Identity
 from twsync.peer.localapi import LocalInterface
+from twsync.peer.looking import Look
 from twsync.peer.mending import record_collections
 from twsync.peer.presence import Device
 from twsync.peer.recordapi import RecordCalls
@@ -35,13 +36,14 @@ from twsync.peer.recorded import Recorder
 from twsync.peer.recordexchange import RecordExchange
 from twsync.peer.registration import Binding
 from twsync.peer.sessions import Exchange, Progress, Sessions, Work
-from twsync.peer.settings import Settings
+from twsync.peer.settings import CollectionSettings, Settings
 from twsync.peer.stockclients import StockClients
 from twsync.peer.stockserver import StockServers
 from twsync.peer.stored import Invitations
 from twsync.peer.streams import Workshop
 from twsync.peer.synchronising import Synchroniser
 from twsync.peer.tracing import Tracer
+from twsync.reconcile.model import Side
 from twsync.session.result import SessionResult
 from twsync.sip.message import Message
 from twsync.sip.request import SyncRequest
@@ -162,11 +164,14 @@ class PeerService(Service):
             runs: Exchange = record_exchange.exchange if work.collection.records else self._synchroniser.exchange
             return runs(channel, work, progress)
 
+        def look(collection: CollectionSettings, session: str, role: Side, sync_type: str) -> Look | None:
+            return None if collection.records else self._synchroniser.look(collection, session, role, sync_type)
+
         self.host = Host(
             settings=settings, device=self._device, agent=self.agent, sessions=self.sessions,
             acquaintance=Acquaintance(self.journal, lambda: self.agent.presence.devices, self._now_ns), tracer=self.tracer,
             listener=Listener(self._reactor, self._device), connect=self._connect, exchange=exchange, candidates=self._candidates,
-            clock=self._reactor, now=self._now, token=self._token, uniform=self._uniform,
+            clock=self._reactor, now=self._now, token=self._token, uniform=self._uniform, look=look,
         )  # fmt: skip
         self.caller = Caller(self.host)
         self.callee = Callee(self.host)

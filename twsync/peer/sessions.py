@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -21,6 +21,9 @@ from twsync.session.trace import Party
 from twsync.store.journal import Journal
 from twsync.transport.datachannel import DataChannel
 from twsync.transport.interfaces import Clock
+
+if TYPE_CHECKING:
+    from twsync.peer.looking import Look
 
 #: Sessions that the history keeps.
 KEPT_SESSIONS = 10_000
@@ -48,6 +51,8 @@ class Work:
     allow_deletes: bool
     token: bytes | None
     "What the client shows on the data connection; None on the server's side, where it was checked."
+    look: Look | None = None
+    "The look at the own disk, if it has begun."
 
 
 #: Told how far a session is; keys as in the local interface's events.

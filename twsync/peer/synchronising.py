@@ -11,10 +11,11 @@ from twisted.python.failure import Failure
 from twsync.errors import TwsyncError
 from twsync.peer import exchange
 from twsync.peer.exchange import Collection, Terms, Tools
+from twsync.peer.looking import Look
 from twsync.peer.sessions import Progress, Sessions, Work
 from twsync.peer.settings import CollectionSettings, Settings
 from twsync.peer.streams import Workshop
-from twsync.reconcile.model import Policy, SyncType
+from twsync.reconcile.model import Policy, Side, SyncType
 from twsync.session.result import SessionResult
 from twsync.store.ignore import Ignore
 from twsync.store.journal import Journal
@@ -45,10 +46,12 @@ class Synchroniser:
         :raises TwsyncError: the collection cannot be used; the other side has been told.
         """
         settings = self._settings()
+        look = work.look or self.look(work.collection, work.session, work.role, work.sync_type)
         try:
-            collection = await self._workshop.write(self._open, work.collection, settings.device)
+            collection = await look.collection()
         except TwsyncError as error:
             channel.close(error)
+            await look.close()
             raise
         terms = Terms(
             session=work.session, side=work.role, partner=work.partner, sync_type=SyncType(work.sync_type), policy=Policy(work.policy),
@@ -56,14 +59,19 @@ class Synchroniser:
             # The own user's word holds on all of the own devices; another user cannot lift this host's guards.
             heed_caller=work.partner.partition("/")[0] == settings.user,
         )  # fmt: skip
-        try:
-            return await exchange.run(channel, collection, terms, self._tools, lambda state: progress(_event(state)))
-        finally:
-            await self._workshop.write(collection.gate.close)
+        return await exchange.run(channel, collection, terms, self._tools, lambda state: progress(_event(state)), look)
+
+    def look(self, collection: CollectionSettings, session: str, role: Side, sync_type: str) -> Look:
+        """Begin to look at a collection's disk for a session that is being agreed on; who made it closes it."""
+        device = self._settings().device
+        return Look(lambda: self._open(collection, device), self._close, session, role, SyncType(sync_type), self._tools)
 
     def _open(self, found: CollectionSettings, device: str) -> Collection:
         rows = self._journal.collection(found.name)
         return Collection(Gate.open(found.path, known=rows.known), self._journal, rows, Ignore(found.ignore), device)
+
+    def _close(self, collection: Collection) -> None:
+        collection.gate.close()
 
     def recover_all(self, collections: Iterable[CollectionSettings]) -> None:
         """After a start: put in order what a kill or a power loss has left half done; nobody has to wait for it."""

@@ -315,6 +315,90 @@ def test_callee_hangs_up_if_the_caller_does_not(laptop, desktop):
     assert len(desktop.agent.calls.ended) == 1
 
 
+# --- the look at the disk that begins meanwhile -----------------------------------------------------------------------------------------
+
+
+class FakeLook:
+    """As `looking.Look`, as far as the two sides of a call use it."""
+
+    def __init__(self, *begun):
+        self.begun, self.closed = begun, 0
+
+    async def close(self):
+        self.closed += 1
+
+
+def looks_of(peer):
+    """The looks that a host begins from now on."""
+    looks = []
+
+    def look(*begun):
+        looks.append(FakeLook(*begun))
+        return looks[-1]
+
+    peer.host.look = look
+    return looks
+
+
+def test_both_sides_look_at_their_disks_while_they_are_introduced(laptop, desktop, introduce):
+    mine, theirs = looks_of(laptop), looks_of(desktop)
+    introduced = introduce(laptop, desktop)
+    called = []
+
+    async def answer(*args):
+        called.append(len(mine))
+        return await introduced(*args)
+
+    laptop.agent.calls.answers.append(answer)
+    running, results = start(laptop)
+    assert results[0].state == "done"
+    assert called == [1], "begun when the INVITE goes out"
+    assert laptop.exchange.work[0].look is mine[0]
+    assert mine[0].begun == (laptop.host.settings.collections[0], running.session, Side.CLIENT, "two-way")
+    assert len(theirs) == 1, "begun when the INVITE is accepted"
+    desktop.listener.expected[0][2].callback(object())
+    assert desktop.exchange.work[0].look is theirs[0]
+    assert theirs[0].begun[1:] == (running.session, Side.SERVER, "two-way")
+    assert (mine[0].closed, theirs[0].closed) == (1, 1)
+
+
+def test_a_refused_call_lets_go_of_the_look_and_the_next_begins_none(laptop, desktop, introduce):
+    looks = looks_of(laptop)
+    laptop.agent.calls.answers += [BUSY, introduce(laptop, desktop)]
+    _, results = start(laptop)
+    assert [look.closed for look in looks] == [1]
+    assert not laptop.host.sessions.busy("photos")
+    while not results:
+        laptop.clock.advance(0.1)
+    assert results[0].state == "done"
+    assert len(looks) == 1 and laptop.exchange.work[0].look is None
+
+
+def test_a_connection_that_fails_lets_go_of_the_look_on_both_sides(laptop, desktop, introduce):
+    mine, theirs = looks_of(laptop), looks_of(desktop)
+
+    async def connect(candidates, fingerprint):
+        raise SessionError("Nobody is there.", "unreachable")
+
+    laptop.host.connect = connect
+    laptop.agent.calls.answers.append(introduce(laptop, desktop))
+    _, results = start(laptop)
+    assert results[0].error.code == "unreachable"
+    assert mine[0].closed == 1
+    desktop.listener.expected[0][2].errback(SessionError("Nothing came.", "no-data-connection"))
+    assert theirs[0].closed == 1
+    assert not desktop.host.sessions.busy("photos")
+
+
+def test_an_offer_that_is_refused_begins_no_look(laptop, desktop):
+    looks = looks_of(desktop)
+    desktop.agent.calls.callers_stay = False
+    offered(desktop, laptop)
+    desktop.host.sessions.take("photos")
+    offered(desktop, laptop)
+    assert looks == []
+
+
 # --- the end of the daemon --------------------------------------------------------------------------------------------------------------
 
 
