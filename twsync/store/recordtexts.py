@@ -20,6 +20,11 @@ from twsync.store.database import Database
 
 _LIKENESS = "i.key, t.uid, t.digest, t.likeness"
 _LIVE = f"SELECT {_LIKENESS} FROM item i JOIN record_text t ON t.collection = i.collection AND t.content = i.content"
+#: The same for the texts with a UID or a digest. SQLite is told the way: without statistics it reads all rows of the collection first.
+_TO_ITEM = "CROSS JOIN item i INDEXED BY item_content ON i.content = t.content AND i.kind = 1 AND i.collection = t.collection"
+_BY_UID = "record_text t INDEXED BY record_text_uid"
+_OF_UID = "t.collection = ?1 AND t.uid = ?2 AND t.uid != ''"
+_OF_DIGEST = "t.collection = ?1 AND t.digest = ?2"
 
 
 class Text(msgspec.Struct, frozen=True, gc=False):
@@ -112,35 +117,36 @@ class Texts:
     def keys_of(self, uid: str) -> tuple[list[bytes], list[bytes]]:
         """Keys of live rows with a UID, and those of deleted ones that once had it."""
         values = (self._collection, uid)
-        live = self._database.rows(
-            "SELECT i.key FROM record_text t JOIN item i ON i.content = t.content AND i.kind = 1 AND i.collection = t.collection "
-            "WHERE t.collection = ? AND t.uid = ?",
-            values,
-        )
-        item = "JOIN item i ON i.collection = t.collection AND i.key = h.key AND i.kind = 0 WHERE t.collection = ?1 AND t.uid = ?2"
+        live = self._database.rows(f"SELECT i.key FROM {_BY_UID} {_TO_ITEM} WHERE {_OF_UID}", values)
+        item = f"CROSS JOIN item i ON i.collection = t.collection AND i.key = h.key AND i.kind = 0 WHERE {_OF_UID}"
         gone = self._database.rows(
-            f"SELECT i.key FROM record_text t JOIN record_past h ON h.content = t.content AND h.collection = t.collection {item} "
-            f"UNION SELECT i.key FROM record_text t JOIN syncml_map h ON h.base = t.content {item}",
+            f"SELECT i.key FROM {_BY_UID} CROSS JOIN record_past h ON h.content = t.content AND h.collection = t.collection {item} "
+            f"UNION SELECT i.key FROM {_BY_UID} CROSS JOIN syncml_map h ON h.base = t.content {item}",
             values,
         )
         return [key for (key,) in live], [key for (key,) in gone]
 
     def likenesses(self) -> list[Likeness]:
         """All live records."""
-        return self._likenesses("", ())
+        return self._likenesses(f"{_LIVE} WHERE i.collection = ? AND i.kind = 1", (self._collection,))
 
     def twins(self, identity: Identity, partner: int) -> list[Likeness]:
         """Live records with the same UID or the same content, which a partner does not hold: of many, the best of each (`Matcher.find`)."""
-        free = "AND NOT EXISTS (SELECT 1 FROM syncml_map m WHERE m.partner = ? AND m.key = i.key AND m.held = 1 AND m.soft = 0)"
-        best = "ORDER BY {} != ?, i.key LIMIT 1"
-        found = self._likenesses(f"AND t.digest = ? {free} {best.format('t.uid')}", (identity.digest, partner, identity.uid))
+        free = "AND NOT EXISTS (SELECT 1 FROM syncml_map m WHERE m.partner = ?3 AND m.key = i.key AND m.held = 1 AND m.soft = 0)"
+        found = self._likenesses(
+            f"SELECT {_LIKENESS} FROM record_text t INDEXED BY record_text_digest {_TO_ITEM} WHERE {_OF_DIGEST} {free} "
+            "ORDER BY t.uid != ?4, i.key LIMIT 1",
+            (self._collection, identity.digest, partner, identity.uid),
+        )
         if identity.uid:
-            found += self._likenesses(f"AND t.uid = ? {free} {best.format('t.digest')}", (identity.uid, partner, identity.digest))
+            found += self._likenesses(
+                f"SELECT {_LIKENESS} FROM {_BY_UID} {_TO_ITEM} WHERE {_OF_UID} {free} ORDER BY t.digest != ?4, i.key LIMIT 1",
+                (self._collection, identity.uid, partner, identity.digest),
+            )
         return found
 
-    def _likenesses(self, condition: str, values: tuple[str | bytes | int, ...]) -> list[Likeness]:
-        found = self._database.rows(f"{_LIVE} WHERE i.collection = ? AND i.kind = 1 {condition}", (self._collection, *values))
-        return [Likeness(key, uid, digest, _keys(keys)) for key, uid, digest, keys in found]
+    def _likenesses(self, sql: str, values: tuple[str | bytes | int, ...]) -> list[Likeness]:
+        return [Likeness(key, uid, digest, _keys(keys)) for key, uid, digest, keys in self._database.rows(sql, values)]
 
     def sweep(self) -> None:
         """Drop what nothing names any more. In a transaction."""

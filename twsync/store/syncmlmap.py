@@ -20,6 +20,9 @@ _KINDS = tuple(Kind)
 #: What leads to an entry, with its place in `_COLUMNS`.
 _NAMES = {"key": 0, "luid": 1, "guid": 2}
 Name = Literal["key", "luid", "guid"]
+#: The table as it is looked into. SQLite would rather read all that a partner has than look up many names, or those that are untold.
+_BY = {"key": "syncml_map", "luid": "syncml_map INDEXED BY syncml_map_luid", "guid": "syncml_map INDEXED BY syncml_map_guid"}
+_UNTOLD = "syncml_map INDEXED BY syncml_map_untold"
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -87,7 +90,7 @@ class Maps:
             if self._written != self._database.written:
                 self._ahead, self._written = {}, self._database.written
             asked = list(values)
-            sql = f"SELECT {_COLUMNS} FROM syncml_map WHERE partner = ? AND {name} IN ({{}})"
+            sql = f"SELECT {_COLUMNS} FROM {_BY[name]} WHERE partner = ? AND {name} IN ({{}})"
             rows = self._database.find(sql, (self._partner,), asked)
             found = [(row[_NAMES[name]], held) for row in rows if (held := _held(row)) is not None]
             self._ahead.update(((name, value), None) for value in asked)
@@ -159,7 +162,7 @@ class Maps:
 
     def _elsewhere(self, name: Name, keys: dict[str, bytes]) -> list[tuple[int, str, bytes]]:
         """Those of the names that lead to another key: what `put` writes them by."""
-        sql = f"SELECT {name}, key FROM syncml_map WHERE partner = ? AND {name} IN ({{}})"
+        sql = f"SELECT {name}, key FROM {_BY[name]} WHERE partner = ? AND {name} IN ({{}})"
         found = self._database.find(sql, (self._partner,), keys)
         return [(self._partner, value, keys[value]) for value, key in found if key != keys[value]]
 
@@ -169,7 +172,7 @@ class Maps:
 
     def untold(self) -> list[tuple[str, bytes]]:
         """Pairs (GUID, own key) that no server has confirmed."""
-        sql = "SELECT guid, key FROM syncml_map WHERE partner = ? AND guid IS NOT NULL AND held = 1 AND told = 0 ORDER BY key"
+        sql = f"SELECT guid, key FROM {_UNTOLD} WHERE partner = ? AND guid IS NOT NULL AND held = 1 AND told = 0 ORDER BY key"
         return self._database.rows(sql, (self._partner,))
 
     def confirmed(self, pairs: Iterable[tuple[str, bytes]]) -> None:
