@@ -185,6 +185,8 @@ MAX_RECORD_TRIES = 3
 RECORDS_TOGETHER = 128
 #: Bytes of the files of records that are read together.
 RECORD_BYTES_TOGETHER = 4 * MIB
+#: Records that are read from files and written into the journal together.
+RECORDS_LEARNED = 1024
 #: Records of one batch while a collection is restored.
 RESTORE_BATCH = 1024
 #: Devices that are remembered, and bytes of one's device information: an account can claim any number of them.

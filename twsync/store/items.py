@@ -44,6 +44,8 @@ class Items:
     def __init__(self, database: Database, collection: int) -> None:
         self._database = database
         self._collection = collection
+        self.sends_on = True
+        "Whether `changes` will be asked for what a scan writes: it is kept for that."
         # What the last scan wrote: sequence numbers before and after it, and its rows in their order. Sent on at once, most often.
         self._fresh: tuple[int, int, list[Row]] | None = None
 
@@ -192,7 +194,7 @@ class Items:
             count += self._database.execute_many(_GUARDED, replacing)
         self._database.execute("UPDATE collection SET seq = ? WHERE id = ?", (seq, number))
         begin, end, fresh = self._fresh or (before, before, [])
-        if not guarded or count != len(written):
+        if not guarded or not self.sends_on or count != len(written):
             self._fresh = None
         elif end == before:
             self._fresh = (begin, seq, fresh + written)

@@ -84,10 +84,13 @@ class RecordFolder:
         self.journal.renew_listing(self._outdated)
 
     def learn(self, found: ScanResult) -> list[tuple[bytes, str]]:
-        """Write what `look` found into the journal.
+        """Write what `look` found into the journal, some at a time: their texts take memory.
 
         :returns: keys that were left out, with a reason: those of the scan, and `INVALID`, `TOO_LARGE`, `NOT_TEXT`, `CHANGING`.
         """
+        return [skipped for part in found.parts(limits.RECORDS_LEARNED) for skipped in self._learn(part)]
+
+    def _learn(self, found: ScanResult) -> list[tuple[bytes, str]]:
         skipped = list(found.skipped)
         changes: list[Row] = []
         wanted: list[Row] = []

@@ -48,6 +48,7 @@ class RecordJournal(CollectionJournal):
 
     def __init__(self, database: Database, name: str, number: int, replica: int, conflicts: Conflicts) -> None:
         super().__init__(database, name, number, replica, conflicts)
+        self._items.sends_on = False
         self.database = database
         self.number = number
         self.texts = Texts(database, number)

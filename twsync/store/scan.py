@@ -9,8 +9,8 @@ becomes a tombstone.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twsync import limits
@@ -48,6 +48,12 @@ class ScanResult:
     "Entries on the disk, ignored and skipped ones included, twsync's own folder not."
     known: int
     "Live rows that the journal had before; of a look at some keys alone, those of them."
+
+    def parts(self, size: int) -> Iterator[ScanResult]:
+        """The same in results with so many changes at most; what else was found is in the first."""
+        yield replace(self, changes=self.changes[:size])
+        for start in range(size, len(self.changes), size):
+            yield ScanResult(self.changes[start : start + size], [], [], 0, 0)
 
 
 def scan(

@@ -123,7 +123,11 @@ class RecordSession:
         """
         self.sync_type = sync_type
         self.folder.adopt()
-        found = self.folder.look(self.now_ns()) if self._looking is None else self._looking.result()
+        if self._looking is None:
+            found = self.folder.look(self.now_ns())
+        else:
+            # A first look finds much: it goes when this is done.
+            found, self._looking = self._looking.result(), None
         guard = safety.guard_emptied(
             found.found,
             found.known,
@@ -170,7 +174,7 @@ class RecordSession:
     def close(self) -> None:
         """Put things away; what could not be done now, `recover` does before the next session."""
         if self._looking is not None:
-            # Its folder must stay open until it is done; what it found or failed with, `begin` has told.
+            # Its folder must stay open until it is done.
             wait([self._looking])
         try:
             self.applier.finish()
