@@ -20,6 +20,7 @@ from twsync.records import (
     to_wire,
 )
 from twsync.records.component import parse
+from twsync.records.contentline import unfold
 from twsync.records.values import fields, unescape
 
 CONTACTS = Family.CONTACTS
@@ -350,7 +351,7 @@ VERSION_4 = wire(
 )
 
 
-def test_version_4_stays_until_a_device_changes_it() -> None:
+def test_version_4_travels_in_the_form_of_the_device() -> None:
     check(CONTACTS, VERSION_4)
     sent = to_wire(CONTACTS, VERSION_4, V30)
     assert "PHOTO;ENCODING=b;TYPE=JPEG:AAAA" in sent
@@ -393,3 +394,62 @@ def test_a_card_in_a_card() -> None:
     stored = from_wire(CONTACTS, "", "BEGIN:VCARD\nVERSION:2.1\nN:A\nAGENT:\nBEGIN:VCARD\nVERSION:2.1\nN:B;C\nEND:VCARD\nEND:VCARD\n")
     [agent] = parse(stored).all("AGENT")
     assert "FN:C B" in unescape(agent.value)
+
+
+NEWER = "\r\n".join(
+    [
+        "BEGIN:VCARD",
+        "VERSION:4.0",
+        "UID:urn:uuid:4fbe8971-0bc3-424c-9c26-36c3e1eff6b1",
+        "FN:Simon Perreault",
+        "N:Perreault;Simon;;;ing. jr,M.Sc.",
+        "BDAY:19700131",
+        "GENDER:M",
+        "LANG;PREF=1:fr",
+        'TEL;VALUE=uri;TYPE="work,voice";PREF=1:tel:+1-418-656-9254;ext=102',
+        'TEL;VALUE=uri;TYPE="home,cell":tel:+1-418-262-6501',
+        "EMAIL;TYPE=work;PREF=2:simon@example.org",
+        "GEO;TYPE=work:geo:46.772673,-71.282945",
+        "PHOTO:data:image/jpeg;base64,/9j/4AAQSkZJRgABAQEASABIAAD=",
+        "LOGO;MEDIATYPE=image/png:http://example.org/logo.png",
+        "SOUND:data:audio/ogg;base64\\,T2dnUw==",
+        "RELATED;TYPE=friend:urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+        "NOTE;ALTID=2:hello\\, world",
+        "item1.IMPP;PREF=1:xmpp:alice@example.org",
+        "item1.X-ABLabel:chat",
+        "X-MINE:too",
+        "END:VCARD",
+        "",
+    ]
+)
+
+
+@pytest.mark.parametrize("form", forms(CONTACTS))
+def test_a_file_of_version_4_stays_one_when_a_device_edits_it(form) -> None:
+    sent = to_wire(CONTACTS, NEWER, form)
+    assert "VERSION:4.0" not in sent
+    assert "/9j/4AAQ" in sent
+    assert "CELL" in sent.upper()
+    again = overlay(CONTACTS, NEWER, from_wire(CONTACTS, form.type, sent), form=form)
+    assert equal(CONTACTS, again, NEWER)
+    assert unfold(again) == unfold(NEWER)
+    edited = sent.replace("+1-418-262-6501", "+1-418-000-0000").replace("END:VCARD", "TEL;TYPE=PREF:+5\r\nURL:http://x\r\nEND:VCARD")
+    lines = unfold(overlay(CONTACTS, NEWER, from_wire(CONTACTS, form.type, edited), form=form))
+    left = [line for line in unfold(NEWER) if "6501" not in line]
+    assert [line for line in lines if line in left] == left
+    new = [line for line in lines if line not in left]
+    assert sorted(line.rpartition(":")[2] for line in new) == ["+1-418-000-0000", "+5", "//x"]
+    assert "TEL;PREF=1:+5" in new
+
+
+def test_what_a_device_gives_a_file_of_version_4_is_written_as_that_has_it() -> None:
+    plain = "BEGIN:VCARD\r\nVERSION:4.0\r\nUID:u\r\nFN:Ann\r\nEND:VCARD\r\n"
+    sent = to_wire(CONTACTS, plain, forms(CONTACTS)[1])
+    more = ["BDAY:1970-01-31", "GEO:13.4,52.5", "PHOTO;JPEG;ENCODING=BASE64:", " QUJD", "", "LOGO;VALUE=URL:http://x/l.png", "END:VCARD"]
+    text = overlay(
+        CONTACTS, plain, from_wire(CONTACTS, "text/x-vcard", sent.replace("END:VCARD", "\r\n".join(more))), form=forms(CONTACTS)[1]
+    )
+    assert sorted(unfold(text)[2:-1]) == [
+        "BDAY:19700131", "FN:Ann", "GEO:geo:52.5,13.4", "LOGO:http://x/l.png", "PHOTO:data:image/jpeg;base64,QUJD", "UID:u",
+    ]  # fmt: skip
+    assert unfold(text)[1] == "VERSION:4.0"

@@ -13,7 +13,7 @@ import datetime
 from twsync.errors import FormatError
 from twsync.records import texts, zones
 from twsync.records.capabilities import Capabilities, basic, restrict
-from twsync.records.component import Component, write
+from twsync.records.component import Component, parse, write
 from twsync.records.contentline import Property
 from twsync.records.family import VCALENDAR, Family, Form
 from twsync.records.identity import found_with_uid, load
@@ -22,6 +22,7 @@ from twsync.records.normal import Context, value_text
 from twsync.records.recurrence import parts_of
 from twsync.records.times import parse_time, write_time
 from twsync.records.vcalendar_writing import master_of
+from twsync.records.vcard import as_4
 from twsync.records.wire import from_wire, to_wire
 
 #: Times that go by the zone of the event.
@@ -67,6 +68,8 @@ def overlay(
     elif form == VCALENDAR:
         incoming = write(_in_kept_zone(own, load(family, incoming)))
     merged = load(family, merge(family, write(held), write(own), incoming, "theirs").text)
+    if family is Family.CONTACTS and parse(kept).value("VERSION") == "4.0":
+        merged = as_4(merged, parse(kept))
     name = next((part.value("UID") for part in load(family, kept).walk() if part.value("UID")), "")
     return write(found_with_uid(merged, name) if name else merged)
 

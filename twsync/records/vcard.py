@@ -89,7 +89,13 @@ def _swapped(text: str, there: str, here: str) -> str:
 def _from_4(prop: Property) -> Property:
     """A property of vCard 4.0 as 3.0 has it, where 3.0 has it (RFC 6350 appendix A)."""
     key = prop.key
-    params, value = prop.params, prop.value
+    # Several types may stand between one pair of quotes.
+    params = tuple(
+        Parameter(param.name, tuple(one for value in param.values for one in value.split(","))) if param.name.upper() == "TYPE" else param
+        for param in prop.params
+    )
+    prop = Property(prop.name, prop.value, params, prop.group)
+    value = prop.value
     preferred = prop.first("PREF")
     if preferred:
         types = prop.param("TYPE")
@@ -98,7 +104,8 @@ def _from_4(prop: Property) -> Property:
     if key == "TEL" and value.lower().startswith("tel:"):
         value = value[4:].replace(";ext=", " ")
         params = tuple(param for param in params if param.name.upper() != "VALUE")
-    if key in BINARY and value.lower().startswith("data:") and ";base64," in value:
+    if key in BINARY and value.lower().startswith("data:") and ";base64," in value.replace("\\,", ","):
+        value = value.replace("\\,", ",")
         media, _, value = value[5:].partition(";base64,")
         params = tuple(param for param in params if param.name.upper() not in ("VALUE", "MEDIATYPE"))
         params = (Parameter("ENCODING", ("b",)), Parameter("TYPE", (media.rpartition("/")[2].upper() or "JPEG",)), *params)
@@ -106,9 +113,39 @@ def _from_4(prop: Property) -> Property:
         params = (Parameter("VALUE", ("uri",)), *params)
     if key in ("BDAY", "ANNIVERSARY") and len(value) == 8 and value.isdigit():
         value = f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    if key == "GEO" and value.lower().startswith("geo:"):
+        value = ";".join(value[4:].partition(";")[0].split(",")[:2])
     if key == "UID" and any(param.name.upper() == "VALUE" for param in params):
         params = tuple(param for param in params if param.name.upper() != "VALUE")
     return Property(prop.name, value, params, prop.group)
+
+
+def _to_4(prop: Property) -> Property:
+    """A property of 3.0 as vCard 4.0 has it."""
+    key, params, value = prop.key, prop.params, prop.value
+    if any(one.upper() == "PREF" for one in prop.param("TYPE")):
+        types = tuple(one for one in prop.param("TYPE") if one.upper() != "PREF")
+        params = (*prop.without("TYPE"), *([Parameter("TYPE", types)] if types else []), Parameter("PREF", ("1",)))
+    if key in BINARY and prop.first("ENCODING") in ("B", "BASE64"):
+        kind = {"PHOTO": "image", "LOGO": "image", "SOUND": "audio"}.get(key, "application")
+        value = f"data:{kind}/{(prop.first('TYPE') or 'octet-stream').lower()};base64,{value}"
+        params = prop.without("ENCODING", "TYPE")
+    elif key in BINARY and prop.first("VALUE") == "URI":
+        params = prop.without("VALUE")
+    if key == "GEO" and value.count(";") == 1:
+        value = f"geo:{value.replace(';', ',')}"
+    if key in ("BDAY", "ANNIVERSARY") and len(value) == 10:
+        value = value.replace("-", "")
+    return Property(prop.name, value, params, prop.group)
+
+
+def as_4(card: Component, source: Component) -> Component:
+    """A card of 3.0 that was made of one of 4.0 and then changed, as 4.0 again: what was not changed stands as it stood in `source`."""
+    was = {_from_4(prop): prop for prop in source.properties if prop.key not in ("VERSION", "PROFILE")}
+    made = [was[prop] if prop in was else _to_4(prop) for prop in card.properties if prop.key != "VERSION"]
+    if source.get("N") is None:
+        made = [prop for prop in made if prop.key != "N" or not _is_empty("N", prop.value)]
+    return Component("VCARD", (plain("VERSION", "4.0"), *made), card.components)
 
 
 def _name_of(properties: list[Property]) -> str:

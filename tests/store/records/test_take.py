@@ -732,3 +732,32 @@ def test_bytes_of_content_count_both_ways_as_it_travelled(server, tools) -> None
     session.end()
     assert session.store.report.received.bytes == len(ann)
     assert session.store.report.sent.bytes == len(bob.encode())
+
+
+def test_a_name_that_a_reset_device_uses_again_leads_to_the_new_item(server, tools) -> None:
+    """It counts its names from the beginning; what had the name is on its way to it, and waits for another one."""
+    server.write("Ann.vcf", tools.card("Ann"))
+    assert hold(server, kind=SyncType.SLOW)[1] == [("Add", "1")]
+    session = Session(server, SyncType.SLOW)
+    assert session.take(add("L0", tools.card("Bob"))) == [201]
+    assert session.give(luid="M") == [("Add", "1")]
+    session.end()
+    assert hold(server, change("L0", tools.card("Bob", "TEL:2")), change("M0", tools.card("Ann", "TEL:1")))[0] == [200, 200]
+    assert "TEL:2" in server.files()["Bob.vcf"]
+    assert "TEL:1" in server.files()["Ann.vcf"]
+    assert hold(server)[1] == []
+
+
+def test_a_name_used_again_in_a_session_that_broke_off(server, tools) -> None:
+    server.write("Ann.vcf", tools.card("Ann"))
+    assert hold(server, kind=SyncType.SLOW)[1] == [("Add", "1")]
+    session = Session(server, SyncType.SLOW)
+    assert session.take(add("L0", tools.card("Bob"))) == [201]
+    session.end(commit=False)
+    server.restart()
+    session = Session(server, SyncType.SLOW)
+    assert session.take(add("L0", tools.card("Bob"))) == [200]
+    assert session.give(luid="M") == [("Add", "1")]
+    session.end()
+    assert sorted(server.files()) == ["Ann.vcf", "Bob.vcf"]
+    assert hold(server)[1] == []
