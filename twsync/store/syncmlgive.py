@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from twsync import limits
 from twsync.errors import FormatError
 from twsync.reconcile import safety
-from twsync.reconcile.model import Kind
+from twsync.reconcile.model import Kind, SyncType
 from twsync.store.syncmlmap import Candidate, Held
 from twsync.store.syncmlsession import RecordSession, name_of
 from twsync.syncml.chunking import octets
@@ -145,7 +145,7 @@ class Giving:
             if not session.sends:
                 self._candidates = []
             elif session.compares:
-                self._candidates = session.maps.unmet(session.partner.stamp)
+                self._candidates = session.maps.unmet(session.partner.stamp, dropped=session.sync_type is SyncType.REFRESH_FROM_SERVER)
             else:
                 self._candidates = self._guarded(session.maps.out_of_step(session.partner.seq))
             # One that it has, but whose name there is not known yet, has to wait for that name.

@@ -68,7 +68,7 @@ class Maps:
         self._database = database
         self._collection = collection
         self._partner = partner
-        agrees = "m.held = 1 AND m.base = i.content" + (" AND m.version = i.version" if versioned else "")
+        self._agrees = agrees = "m.held = 1 AND m.base = i.content" + (" AND m.version = i.version" if versioned else "")
         # An Add that a client sent, and that nobody answered, may have arrived: its deletion is told.
         may_have = "m.soft = 0 AND (m.held = 1 OR (m.luid IS NULL AND m.guid IS NULL))"
         self._out = f"((i.kind = 1 AND NOT coalesce({agrees}, 0)) OR (i.kind = 0 AND m.key IS NOT NULL AND {may_have}))"
@@ -191,9 +191,13 @@ class Maps:
         sql = "SELECT key FROM syncml_map WHERE partner = ? AND stamp = ? AND held = 1"
         return {key for (key,) in self._database.rows(sql, (self._partner, stamp))}
 
+    def dropped(self) -> set[bytes]:
+        """Keys of what it dropped to make room."""
+        return {key for (key,) in self._database.rows("SELECT key FROM syncml_map WHERE partner = ? AND soft = 1", (self._partner,))}
+
     def forget_others(self, stamp: int) -> None:
-        """A session that compared everything has ended well: what it did not meet is not there."""
-        self._database.execute("DELETE FROM syncml_map WHERE partner = ? AND stamp != ?", (self._partner, stamp))
+        """A session that compared everything has ended well: what it did not meet is not there, but for what was dropped to make room."""
+        self._database.execute("DELETE FROM syncml_map WHERE partner = ? AND stamp != ? AND soft = 0", (self._partner, stamp))
 
     # --- what to tell
 
@@ -204,9 +208,13 @@ class Maps:
         found = self._database.rows(f"{changed} UNION {owed} ORDER BY 1", (self._partner, self._collection, after))
         return [_candidate(row) for row in found]
 
-    def unmet(self, stamp: int) -> list[Candidate]:
-        """All live rows that a session which compares everything has not met, or that are out of step, by key."""
-        sql = f"{self._select} AND i.kind = 1 AND (coalesce(m.stamp, -1) != ?3 OR {self._out}) ORDER BY i.key"
+    def unmet(self, stamp: int, *, dropped: bool) -> list[Candidate]:
+        """All live rows that a session which compares everything has not met, or that are out of step, by key.
+
+        :param dropped: also those that it dropped to make room, and that have not changed since.
+        """
+        room = "" if dropped else f"AND NOT coalesce(m.soft = 1 AND {self._agrees}, 0)"
+        sql = f"{self._select} AND i.kind = 1 AND (coalesce(m.stamp, -1) != ?3 OR {self._out}) {room} ORDER BY i.key"
         return [_candidate(row) for row in self._database.rows(sql, (self._partner, self._collection, stamp))]
 
     def owe(self, keys: Iterable[bytes]) -> None:

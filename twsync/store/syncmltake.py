@@ -111,7 +111,7 @@ class Taking:
         :raises SessionError: `too-many-deletes`.
         """
         session = self._session
-        met = session.maps.paired(session.partner.stamp)
+        met = session.maps.paired(session.partner.stamp) | session.maps.dropped()
         rest = [row for row in session.journal.under(b"") if row.item.kind is Kind.FILE and row.key not in met]
         self._guard(len(rest), stop=True)
         return rest
@@ -152,8 +152,9 @@ class Taking:
             return Outcome(211)
         row = session.journal.get(held.key)
         live = row is not None and row.item.live
-        if change.soft and live:
-            # It stays here, and is not sent again until it changes: then the other side gets it as a new one.
+        if _keeps(change) and session.server and live:
+            # It stays here, and is not sent again until it changes: then the other side gets it as a new one. (What a server drops softly
+            # it keeps itself: then it goes here.)
             soft = replace(held, luid=None, soft=True, held=True, base=held.base if held.held else row.item.content if row else b"")
             return Step(held.key, Decision(Verdict.KEEP, 200), held=soft)
         facts = Facts(
@@ -359,7 +360,7 @@ class Taking:
         """Stop before the first delete of a message that brings too many, where the guard stops the session."""
         if not self._stops:
             return
-        deletes = [change for change in changes if change.action is Action.DELETE and not change.soft]
+        deletes = [change for change in changes if change.action is Action.DELETE and not _keeps(change)]
         if self._deleted + len(deletes) > limits.DELETE_GUARD_ITEMS:
             found = [held.key for change in deletes if (held := self._links.named(change)) is not None]
             rows = self._session.journal.get_many(found)
@@ -420,6 +421,11 @@ class Taking:
             session.report.skipped += skipped
             return Outcome(_CHANGED_MEANWHILE, "The item's file on this host is no valid record.")
         return self._decided(change, set())
+
+
+def _keeps(change: Incoming) -> bool:
+    """Whether a client only makes room (SftDel), or wants the item kept in an archive: the collection is that."""
+    return change.soft or change.archive
 
 
 def _order(theirs: Version | None, row: Row | None, replica: int) -> Order | None:

@@ -206,6 +206,45 @@ def test_a_soft_delete_keeps_the_item_until_it_changes(server, tools) -> None:
     assert len(server.files()) == 1
 
 
+@pytest.mark.parametrize("how", ["soft", "archive"])
+def test_what_a_device_dropped_comes_back_only_when_it_asks(server, tools, how) -> None:
+    hold(server, add("1", tools.card("Ann")), add("2", tools.card("Bob")))
+    assert hold(server, gone("1", **{how: True})) == ([200], [])
+    for _ in range(2):
+        assert hold(server, add("2", tools.card("Bob")), kind=SyncType.SLOW) == ([200], [])
+    assert hold(server, add("2", tools.card("Bob")), kind=SyncType.REFRESH_FROM_CLIENT) == ([200], [])
+    assert sorted(server.files()) == ["Ann.vcf", "Bob.vcf"]
+    assert len(hold(server, kind=SyncType.REFRESH_FROM_SERVER)[1]) == 2
+    assert hold(server)[1] == []
+    assert hold(server, gone("L0"))[0] == [200]
+    assert list(server.files()) == ["Bob.vcf"]
+
+
+def test_what_a_device_dropped_and_has_again_is_one(server, tools) -> None:
+    hold(server, add("1", tools.card("Ann")))
+    hold(server, gone("1", soft=True))
+    assert hold(server, add("7", tools.card("Ann")), kind=SyncType.SLOW) == ([200], [])
+    assert list(server.files()) == ["Ann.vcf"]
+    assert hold(server, gone("7"))[0] == [200]
+    assert server.files() == {}
+
+
+def test_what_a_server_drops_softly_goes_here_and_is_not_deleted_there(server, tools) -> None:
+    peer = Peer("http://server", "alice", None, None)
+    store = server.open(peer, Side.CLIENT)
+    store.begin(SyncType.SLOW, False)
+    assert [one.status for one in store.take([add("g1", tools.card("Ann"))])] == [201]
+    store.commit(Anchors("c", "s"))
+    store.close()
+    store = server.open(peer, Side.CLIENT)
+    store.begin(SyncType.TWO_WAY, False)
+    assert [one.status for one in store.take([gone("Ann.vcf", soft=True)])] == [200]
+    assert server.files() == {}
+    assert list(store.changes()) == []
+    store.commit(Anchors("c2", "s2"))
+    store.close()
+
+
 def test_a_part_is_put_into_the_whole(server, tools) -> None:
     hold(server, add("1", tools.card("Ann", "TEL:1", "NOTE:stays")))
     part = tools.card("Ann", "TEL:2").replace("N:Ann;;;;\r\n", "")
