@@ -461,3 +461,34 @@ def test_broken(text: str) -> None:
 def test_unknown_zone_of_a_device() -> None:
     with pytest.raises(FormatError, match="time zone"):
         from_wire(CALENDAR, "", wire("SUMMARY:x", "DTSTART:20260601T000000"), zone="Mars/Olympus")
+
+
+_ALARMS = {
+    "at the end": ["ACTION:DISPLAY", "TRIGGER;RELATED=END:-PT5M", "DESCRIPTION:x"],
+    "absolute": ["ACTION:AUDIO", "TRIGGER;VALUE=DATE-TIME:20260301T060000Z", "ATTACH:ftp://x/y.aud", "REPEAT:4", "DURATION:PT15M"],
+    "mail": ["ACTION:EMAIL", "TRIGGER:-P1D", "ATTENDEE:mailto:a@b.c", "SUMMARY:s", "DESCRIPTION:d"],
+}
+
+
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("alarm", list(_ALARMS))
+@pytest.mark.parametrize(
+    "start",
+    ["DTSTART:20260301T080000", "DTSTART:20260301T080000Z", "DTSTART;TZID=Europe/Berlin:20260301T080000", "DTSTART;VALUE=DATE:20260301"],
+)
+def test_what_a_device_without_a_ctcap_sends_back_as_it_was_given_it_is_no_change(start, alarm, edited) -> None:
+    head, _, first = start.partition(":")
+    event = [
+        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", "BEGIN:VEVENT", "UID:1", "SUMMARY:before", start, "RRULE:FREQ=DAILY",
+        f"EXDATE{head.removeprefix('DTSTART')}:{first.replace('0301', '0302')}", "BEGIN:VALARM", *_ALARMS[alarm], "END:VALARM",
+        "END:VEVENT", "END:VCALENDAR", "",
+    ]  # fmt: skip
+    kept = "\r\n".join(event)
+    sent = to_wire(CALENDAR, kept, V10, zone=BERLIN)
+    if edited:
+        sent, kept_then = sent.replace("before", "after"), kept.replace("before", "after")
+    else:
+        kept_then = kept
+    found = overlay(CALENDAR, kept, from_wire(CALENDAR, V10.type, sent, zone=BERLIN), form=V10, zone=BERLIN)
+    assert found.count("BEGIN:VALARM") == 1
+    assert equal(CALENDAR, found, kept_then)

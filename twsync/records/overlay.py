@@ -18,7 +18,7 @@ from twsync.records.contentline import Property
 from twsync.records.family import VCALENDAR, Family, Form
 from twsync.records.identity import found_with_uid, load
 from twsync.records.merge import merge
-from twsync.records.normal import Context, value_text
+from twsync.records.normal import Context, component_texts, property_text, value_text
 from twsync.records.recurrence import parts_of
 from twsync.records.times import parse_time, write_time
 from twsync.records.vcalendar_writing import master_of
@@ -59,7 +59,7 @@ def overlay(
     echo = from_wire(family, form.type, to_wire(family, kept, form, capabilities=capabilities, utc=utc, zone=zone), zone=zone)
     held = load(family, echo)
     if capabilities is None:
-        held = restrict(held, basic(family), form, cut=False)
+        held = _seen_again(restrict(held, basic(family), form, cut=False), held, load(family, incoming), None)
     if partial:
         incoming = write(_completed(load(family, incoming), held))
     own = load(family, kept)
@@ -72,6 +72,29 @@ def overlay(
         merged = as_4(merged, parse(kept))
     name = next((part.value("UID") for part in load(family, kept).walk() if part.value("UID")), "")
     return write(found_with_uid(merged, name) if name else merged)
+
+
+def _seen_again(basic: Component, echo: Component, incoming: Component, calendar: Component | None) -> Component:
+    """What a device is believed about: the basic properties, and everything that it sends back as it was given it.
+
+    Without the latter, an alarm that comes back in another shape than the record has would be one that the device has made.
+
+    :param calendar: what `echo` stands in.
+    """
+    whole = calendar or (echo if echo.name == "VCALENDAR" else None)
+    known = {property_text(prop, Context(incoming, whole)) for prop in incoming.properties}
+    kept = frozenset(basic.properties)
+    properties = tuple(prop for prop in echo.properties if prop in kept or property_text(prop, Context(echo, whole)) in known)
+    stays = {part.name: part for part in reversed(basic.components)}
+    there = {part.name: part for part in reversed(incoming.components)}
+    alarms = [component_texts(part, whole) for part in incoming.components]
+    inner = []
+    for part in echo.components:
+        if part.name in ("VEVENT", "VTODO") and part.name in stays and part.name in there:
+            inner.append(_seen_again(stays[part.name], part, there[part.name], whole))
+        elif part in basic.components or component_texts(part, whole) in alarms:
+            inner.append(part)
+    return Component(echo.name, properties, tuple(inner), echo.body)
 
 
 def _same_rule(held: Component, incoming: Component) -> bool:
