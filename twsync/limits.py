@@ -429,9 +429,10 @@ MAX_WAITING_COMMANDS = 100
 #: Sessions at once, and of one account; a session costs its device information and what it awaits.
 MAX_SYNCML_SESSIONS = 512
 MAX_SYNCML_ACCOUNT_SESSIONS = 128
-#: Seconds that a message of a client waits for a collection that another client has: less than any client waits for an answer. Messages
-#: that wait so at once, and threads that deal with messages: some are left for those that are waited for.
+#: Seconds that a message of a client waits for a collection that another client has, and how often in a session: less in all than clients
+#: wait for an answer. Messages that wait so at once, and threads that deal with messages: some are left for those that are waited for.
 SYNCML_PATIENCE = 20.0
+MAX_SYNCML_WAITS = 2
 MAX_SYNCML_WAITING = 100
 MAX_SYNCML_THREADS = 128
 #: Sessions that broke of which the type is remembered, about 200 bytes each.

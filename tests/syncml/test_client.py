@@ -13,7 +13,7 @@ from memory_store import MemoryDatastores, MemoryStore
 from twsync import limits
 from twsync.errors import ProtocolError
 from twsync.reconcile.model import SyncType
-from twsync.syncml import auth
+from twsync.syncml import auth, codec
 from twsync.syncml.anchors import own_anchor
 from twsync.syncml.client import ClientSession
 from twsync.syncml.clientaccess import Access, Credentials
@@ -447,6 +447,24 @@ def test_the_other_encoding_is_tried_once() -> None:
     assert made.result.error is not None
 
 
+def test_a_server_that_cannot_read_the_encoding_and_does_not_say_so() -> None:
+    """HTTP 400 and 500: XML first, then older versions."""
+    made = bench()
+    tried = []
+    for status in (400, 400, 400, 400):
+        made.step = made.session.refused(status, NOW)
+        if isinstance(made.step, Request):
+            found = codec.decode(made.step.body)
+            tried.append((found.encoding, found.message.header.protocol))
+    assert tried == [(Encoding.XML, version) for version in (Protocol.V1_2, Protocol.V1_1, Protocol.V1_0)]
+    assert made.result.error is not None
+    made = bench()
+    made.step = made.session.refused(500, NOW)
+    made.step = made.session.refused(302, NOW)
+    assert made.result.error is not None
+    assert made.result.error.code == "moved"
+
+
 @pytest.mark.parametrize("code", [417, 503])
 def test_a_busy_server(code: int) -> None:
     made = bench()
@@ -701,6 +719,19 @@ def test_commands_that_are_not_carried_out() -> None:
     assert (made.codes("Exec"), made.codes("Add"), made.codes("Alert"), made.codes("Get")) == (["406"], ["405"], ["406", "200"], ["404"])
     made.reply(*made.ok())
     assert made.result.messages == ("Hello",)
+
+
+def test_a_server_that_shows_something_with_every_message_comes_to_an_end() -> None:
+    made = bench()
+    shown = Alert("", "100", (Item(data="Hello"),))
+    made.reply(*made.ok(), made.alert(last="S1"), shown)
+    made.reply(*made.ok(), sync(change("Add", "1", "X=1")), shown)
+    assert made.codes("Alert") == ["200"]
+    made.reply(*made.ok(), shown)
+    made.reply(*made.ok(), shown)
+    assert made.result.error is None
+    assert made.result.messages == ("Hello",) * 4
+    assert "commit" in made.stores["card"].log
 
 
 def test_a_sync_for_an_unknown_datastore() -> None:

@@ -9,7 +9,7 @@ from typing import cast
 from twisted.logger import Logger
 
 from twsync.errors import StoreError, TwsyncError
-from twsync.limits import SYNCML_PATIENCE
+from twsync.limits import MAX_SYNCML_WAITS, SYNCML_PATIENCE
 from twsync.peer.recordresult import fill
 from twsync.peer.sessions import Running, Sessions, blank
 from twsync.peer.settings import Settings
@@ -165,6 +165,7 @@ class RecordedDatastores:
         self.opened: list[Opened] = []
         self.messages = Messages()
         self._busy = ""
+        self._waits = MAX_SYNCML_WAITS
         self._shown = recorder.records.datastores(Terms(session="", side=side), granted)
 
     def names(self) -> Sequence[str]:
@@ -182,11 +183,13 @@ class RecordedDatastores:
         self._shown.known(name)
 
     def open(self, name: str, peer: Peer) -> RecordDatastore:
-        """Open for a session. Who asks again for what was busy waits for others to let go of it."""
-        patience, self._busy = (SYNCML_PATIENCE if self._busy == name else 0.0), ""
+        """Open for a session. Who asks again for what was busy waits for others to let go of it; if in vain, no more in this session."""
+        patient, self._busy = self._busy == name and self._waits > 0, ""
         try:
-            return self._recorder.open(self, name, peer, patience).store
+            return self._recorder.open(self, name, peer, SYNCML_PATIENCE if patient else 0.0).store
         except TwsyncError as error:
-            if error.code == "busy" and not patience:
-                self._busy = name
+            if error.code == "busy":
+                self._busy, self._waits = name, 0 if patient else self._waits
             raise
+        finally:
+            self._waits -= patient

@@ -18,7 +18,7 @@ from twsync import limits
 from twsync.errors import FormatError, ProtocolError, SessionError
 from twsync.syncml.clientanswers import Answers, Dealt, no_end_of_data
 from twsync.syncml.clientphases import Event, Phase, after
-from twsync.syncml.clientrefusals import BUSY, RETRIES, Retry, session_error
+from twsync.syncml.clientrefusals import BUSY, HTTP_RETRIES, RETRIES, session_error
 from twsync.syncml.clientresult import Error, Request, Result
 from twsync.syncml.clientsetup import ClientSetup, Remembered, Wanted, told
 from twsync.syncml.clientstore import ClientStore
@@ -91,8 +91,8 @@ class ClientSession:
 
     def refused(self, http_status: int, now: float) -> Request | Result:
         """A reply with another HTTP status than 200."""
-        retry = RETRIES.get(http_status) if self._phase is Phase.INITIALISING else None
-        if retry in (Retry.ENCODING, Retry.VERSION) and self._tries.change(retry):
+        retries = HTTP_RETRIES.get(http_status, ()) if self._phase is Phase.INITIALISING else ()
+        if any(self._tries.change(retry) for retry in retries):
             return self._package_1(now)
         return self._end(session_error(http_status, self._setup.url), busy=http_status in BUSY)
 

@@ -46,7 +46,7 @@ class Dealt(msgspec.Struct):
     suspended: bool = False
     "The server sent Alert 224."
     moved: bool = False
-    "Whether there was anything but the Status of the header and Alert 222."
+    "Whether there was anything but the Status of the header and Alerts 100 and 222."
 
 
 class Answers:
@@ -125,7 +125,8 @@ class Answers:
     def _alert(self, alert: Alert, msg_ref: str, dealt: Dealt) -> None:
         code, answer = number(alert.code), StatusCode.OK
         items: tuple[Item, ...] = ()
-        dealt.moved = dealt.moved or code != AlertCode.NEXT_MESSAGE
+        # (A server that shows something with every message would else be answered for ever.)
+        dealt.moved = dealt.moved or code not in (AlertCode.NEXT_MESSAGE, AlertCode.DISPLAY)
         if code in SYNC_TYPES or code == AlertCode.RESUME:
             answer, items = self._start(alert, code)
         elif code == AlertCode.DISPLAY:

@@ -40,6 +40,7 @@ _SESSION: dict[int, tuple[str, str]] = {
     StatusCode.VERSION_NOT_SUPPORTED: ("not-supported", "{url} knows none of the SyncML versions 1.0 to 1.2 that were tried."),
     StatusCode.PROTOCOL_NOT_SUPPORTED: ("not-supported", "{url} knows none of the SyncML versions 1.0 to 1.2 that were tried."),
 }
+_MOVED = ("moved", "{url} sends to another address (status {code}); find out which, and give that one.")
 _SESSION_ELSE = ("server-error", "{url} ended the session (status {code}); try again, or look into its log.")
 
 #: Characters of what a server says that are passed on.
@@ -56,7 +57,7 @@ class Retry(enum.Enum):
     ENCODING = "encoding"
 
 
-#: Statuses of the header of package 1, and HTTP statuses alike, that another try can help.
+#: Statuses of the header of package 1 that another try can help.
 RETRIES: dict[int, Retry] = {
     StatusCode.WRONG_CREDENTIALS: Retry.CREDENTIALS,
     StatusCode.MISSING_CREDENTIALS: Retry.CREDENTIALS,
@@ -66,6 +67,18 @@ RETRIES: dict[int, Retry] = {
     StatusCode.VERSION_NOT_SUPPORTED: Retry.VERSION,
     StatusCode.PROTOCOL_NOT_SUPPORTED: Retry.VERSION,
     StatusCode.UNSUPPORTED_TYPE: Retry.ENCODING,
+}
+
+
+#: HTTP statuses in answer to package 1 that another try can help. A server that cannot read the encoding may not know that it is one.
+HTTP_RETRIES: dict[int, tuple[Retry, ...]] = {
+    400: (Retry.ENCODING, Retry.VERSION),
+    406: (Retry.ENCODING,),
+    415: (Retry.ENCODING,),
+    500: (Retry.ENCODING,),
+    501: (Retry.VERSION,),
+    505: (Retry.VERSION,),
+    513: (Retry.VERSION,),
 }
 
 
@@ -79,5 +92,5 @@ def store_error(answer: Status, code: int, uri: str) -> Error:
 
 def session_error(code: int, url: str) -> Error:
     """A Status of the header that is no success, or an HTTP status."""
-    name, text = _SESSION.get(code, _SESSION_ELSE)
+    name, text = _SESSION.get(code, _MOVED if 300 <= code < 400 else _SESSION_ELSE)
     return Error(name, text.format(url=url, code=code))
