@@ -14,7 +14,7 @@ from twsync.cli.options import config_option, json_option, load_settings, print_
 from twsync.cli.table import printable
 from twsync.peer import mending
 from twsync.peer.settings import Settings
-from twsync.store.syncmldatastore import RecordHost
+from twsync.store.recordhost import RecordHost
 
 
 @click.command()

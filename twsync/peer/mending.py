@@ -19,8 +19,8 @@ from twsync.store import resolution
 from twsync.store.conflicts import Conflict
 from twsync.store.journal import Journal
 from twsync.store.paths import Gate
+from twsync.store.recordhost import RecordCollection, RecordHost
 from twsync.store.recordrestore import restore as restore_session
-from twsync.store.syncmldatastore import RecordCollection, RecordHost
 from twsync.store.trash import Discarded, Trash
 
 #: What a person may keep of a conflict.

@@ -14,7 +14,7 @@ from twsync.peer.localapi import Report
 from twsync.peer.stockclients import StockClients
 from twsync.peer.stockserver import StockOrder, StockServers
 from twsync.reconcile.model import SyncType
-from twsync.store.syncmldatastore import RecordHost
+from twsync.store.recordhost import RecordHost
 from twsync.syncml.document import Encoding, Protocol
 
 #: Runs blocking work in a thread.

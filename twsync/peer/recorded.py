@@ -18,7 +18,8 @@ from twsync.reconcile.model import RecordPolicy, Side
 from twsync.reconcile.safety import ALLOW
 from twsync.session.datatypes import SyncProtocol
 from twsync.session.result import SessionResult, State, printable
-from twsync.store.syncmldatastore import RecordDatastore, RecordHost
+from twsync.store.recordhost import RecordHost
+from twsync.store.syncmldatastore import RecordDatastore
 from twsync.store.syncmlsession import Terms
 from twsync.syncml.clientresult import StoreResult
 from twsync.syncml.datastore import Peer

@@ -25,8 +25,8 @@ from twsync.peer.syncmldrive import drive
 from twsync.peer.syncmlhttp import Answer, site
 from twsync.reconcile.model import RecordPolicy, Side, SyncType
 from twsync.session.result import SessionResult, Skipped
+from twsync.store.recordhost import RecordDatastores, RecordHost
 from twsync.store.syncmlaccounts import SyncmlDevices, SyncmlNonces, SyncmlServers
-from twsync.store.syncmldatastore import RecordDatastores, RecordHost
 from twsync.store.syncmlsession import Terms
 from twsync.syncml.client import ClientSession
 from twsync.syncml.clientresult import Result

@@ -11,7 +11,8 @@ from twsync.peer.recordroles import turned_resolution, turned_type
 from twsync.peer.sessions import Work
 from twsync.session.datatypes import SyncProtocol
 from twsync.session.result import Conflict, Error, SessionResult, Skipped, State, Traffic, shown
-from twsync.store.syncmldatastore import RecordDatastore, RecordDatastores
+from twsync.store.recordhost import RecordDatastores
+from twsync.store.syncmldatastore import RecordDatastore
 from twsync.store.syncmlsession import Counts
 from twsync.syncml.clientresult import Result, StoreResult
 

@@ -49,7 +49,7 @@ from twsync.sip.message import Message
 from twsync.sip.request import SyncRequest
 from twsync.store.journal import Journal
 from twsync.store.lock import StateLock
-from twsync.store.syncmldatastore import RecordHost
+from twsync.store.recordhost import RecordHost
 from twsync.syncml.deviceinfo import OwnDevice
 from twsync.transport import keys, tls
 from twsync.transport.connector import Connected, connect

@@ -18,10 +18,10 @@ from twsync.store.changes import Change, Status
 from twsync.store.journal import Journal
 from twsync.store.recordfolder import RecordFolder
 from twsync.store.recordhistory import sessions
+from twsync.store.recordhost import RecordHost
 from twsync.store.recordjournal import Batch
 from twsync.store.rows import Row
 from twsync.store.staging import Staging
-from twsync.store.syncmldatastore import RecordHost
 from twsync.store.syncmlsession import in_order
 
 #: Mode of a record that comes back and had no row: people's data.

@@ -12,8 +12,9 @@ from twsync import records
 from twsync.reconcile.model import RecordPolicy, Side, SyncType
 from twsync.records import Family
 from twsync.store.journal import Journal
+from twsync.store.recordhost import RecordCollection, RecordHost
 from twsync.store.recordjournal import RecordJournal
-from twsync.store.syncmldatastore import RecordCollection, RecordDatastore, RecordHost
+from twsync.store.syncmldatastore import RecordDatastore
 from twsync.store.syncmlsession import RecordSession, Report, Terms
 from twsync.syncml.datastore import Anchors, Datastore, Incoming, Outgoing, Peer
 
