@@ -10,16 +10,19 @@ from twisted.internet.defer import Deferred
 from twsync.limits import HTTP_TIMEOUT
 from twsync.transport.interfaces import Clock
 
+#: Seconds between two looks.
+PAUSE = 30.0
+
 T = TypeVar("T")
 
 
 class Patience:
-    """Looks every `limits.HTTP_TIMEOUT` seconds, the time that a client waits for an answer, whether a session got on since.
+    """Ends a session that does not get on for `limits.HTTP_TIMEOUT` seconds, the time that a client waits for an answer.
 
     A connection that says a byte now and then, or messages that bring nothing, do not get it on.
 
     :param moved: grows when the session gets on.
-    :param end: called once, when it did not, and no message was at work.
+    :param end: called once, when it did not; the time in which a message is at work does not count.
     """
 
     def __init__(self, clock: Clock, moved: Callable[[], float], end: Callable[[], None]) -> None:
@@ -28,7 +31,8 @@ class Patience:
         self._end = end
         self._working = 0
         self._last = moved()
-        self._timer = clock.callLater(HTTP_TIMEOUT, self._look)
+        self._since = clock.seconds()
+        self._timer = clock.callLater(PAUSE, self._look)
 
     def during(self, work: Deferred[T]) -> Deferred[T]:
         """A message is at work until `work` fires: the time is ours."""
@@ -48,7 +52,8 @@ class Patience:
     def _look(self) -> None:
         moved = self._moved()
         if moved > self._last or self._working:
-            self._last = moved
-            self._timer = self._clock.callLater(HTTP_TIMEOUT, self._look)
+            self._last, self._since = moved, self._clock.seconds()
+        if self._clock.seconds() - self._since < HTTP_TIMEOUT:
+            self._timer = self._clock.callLater(PAUSE, self._look)
         else:
             self._end()
