@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,10 @@ from twsync.syncml.clientsetup import ClientSetup, Wanted, alerted
 from twsync.syncml.deviceinfo import OwnDevice
 from twsync.syncml.document import Encoding, Protocol
 from twsync.transport.http import Answer, post_with, web_agent
+from twsync.transport.interfaces import Clock
+
+#: Seconds between two signs of life to the command that waits: a third of its patience.
+SAID_AGAIN = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,12 @@ class StockServers:
             datastores.messages.received += len(answer.body)
             return answer
 
+        def going_on() -> None:
+            report({"phase": "transfer"})
+
         try:
-            outcome = await drive(session, counted, self._workshop.write, self._reactor, self._now, lambda: report({"phase": "transfer"}))
+            with said_again(self._reactor, going_on):
+                outcome = await drive(session, counted, self._workshop.write, self._reactor, self._now, going_on)
         finally:
             results = await self._workshop.write(_conclude, datastores.opened, outcome)
             if session.remembered != remembered:
@@ -115,6 +124,22 @@ class StockServers:
             if error is not None:
                 raise SessionError(error.message, error.code)
         return results
+
+
+@contextmanager
+def said_again(clock: Clock, say: Callable[[], None]) -> Iterator[None]:
+    """Say something every `SAID_AGAIN` seconds: a command that hears nothing from its daemon for long gives it up, and servers are slow."""
+
+    def again() -> None:
+        timers.append(clock.callLater(SAID_AGAIN, again))
+        timers.pop(0)
+        say()
+
+    timers = [clock.callLater(SAID_AGAIN, again)]
+    try:
+        yield
+    finally:
+        timers.pop().cancel()
 
 
 def _conclude(all_opened: Sequence[Opened], outcome: Result | None) -> list[SessionResult]:
