@@ -335,18 +335,29 @@ def test_a_connection_that_breaks_meanwhile(world, pair, edit):
     assert staged(two) == []
 
 
-def test_the_rest_of_a_file_that_was_replaced_by_one_of_its_size_is_not_believed(world):
+def test_the_rest_of_a_file_that_was_replaced_by_one_of_its_size_is_not_believed(world, monkeypatch):
     """What came before its content id was known is tried for the same key and size; here it is wrong."""
     one, two = world.host("laptop"), world.host("desktop")
     one.write("new", big(2, 3_000_000))
-    frames = [0]
+    frames, broken, genuine = [0], Event(), hashing.hash_descriptor
 
     def cut(number, frame, data):
         frames[0] += frame.kind is FrameType.DATA
-        return None if frames[0] == 2 else data
+        if frames[0] < 2:
+            return data
+        broken.set()
+        return None
 
-    world.sync(one, two, spoil_client=cut)
+    def hashed(fd, size, cancelled=hashing.never, reading=None):
+        assert reading is None or broken.wait(15)
+        return genuine(fd, size, cancelled)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hashing, "hash_descriptor", hashed)
+        world.sync(one, two, spoil_client=cut)
+    assert len(staged(two)) == 1
     one.write("new", big(3, 3_000_000))
     good(world.sync(one, two))
     assert one.tree() == two.tree() == {"new": big(3, 3_000_000)}
+    assert said(world, m.Fetch) == [] and len(said(world, m.Want)) == 2
     assert staged(two) == []
