@@ -241,6 +241,20 @@ def test_other_forms_are_read_by_others() -> None:
     assert equal(CONTACTS, from_wire(CONTACTS, "text/directory", sent), RICH)
 
 
+def test_an_address_says_in_vcard_21_that_it_is_of_the_internet() -> None:
+    """And nothing has changed when it comes back so; where the phone does not store the type it is not given it."""
+    stored = wire("UID:u", "FN:A", "N:A;;;;", "EMAIL:a@x.org", "EMAIL;TYPE=work:b@x.org", "EMAIL;TYPE=X400:c", version="3.0")
+    sent = to_wire(CONTACTS, stored, V21)
+    assert [line for line in sent.split("\r\n") if "EMAIL" in line] == [
+        "EMAIL;INTERNET:a@x.org",
+        "EMAIL;WORK;INTERNET:b@x.org",
+        "EMAIL;X400:c",
+    ]
+    assert overlay(CONTACTS, stored, from_wire(CONTACTS, V21.type, sent), form=V21) == stored
+    assert "INTERNET" not in to_wire(CONTACTS, stored, V30)
+    assert "INTERNET" not in to_wire(CONTACTS, stored, V21, capabilities=PHONE)
+
+
 @pytest.mark.parametrize("form", [V30, V21, DIRECTORY])
 @pytest.mark.parametrize("known", [PHONE, None])
 def test_what_the_phone_cannot_hold_is_not_deleted(form, known) -> None:

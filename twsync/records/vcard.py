@@ -25,6 +25,8 @@ LISTS = frozenset({"CATEGORIES", "NICKNAME"})
 TEXTS = frozenset({"FN", "NOTE", "TITLE", "ROLE", "LABEL", "MAILER", "SORT-STRING", "TEL", "EMAIL", "PRODID"})
 #: Values that are binary, or a URI.
 BINARY = frozenset({"PHOTO", "LOGO", "SOUND", "KEY"})
+#: Kinds of addresses of vCard 2.1 (section 2.3.2) that are in use.
+_MAILS = frozenset({"INTERNET", "X400", "IBMMAIL", "MCIMAIL", "CIS", "AOL", "APPLELINK", "ATTMAIL"})
 _ENCODINGS = frozenset({"QUOTED-PRINTABLE", "BASE64", "8BIT", "7BIT", "B"})
 _LOCATIONS = {"INLINE": "", "URL": "uri", "CONTENT-ID": "uri", "CID": "uri"}
 
@@ -228,6 +230,18 @@ def legacy_binary(name: str, params: list[Parameter], raw: str) -> Property | No
         return None
     lines = [value[at : at + 72] for at in range(0, len(value), 72)]
     return Property(name, "\r\n " + "\r\n ".join(lines) + "\r\n", (*params, Parameter("ENCODING", ("BASE64",))))
+
+
+def mail_named(card: Component) -> Component:
+    """A card whose e-mail addresses all say of which kind they are: what says nothing is of the Internet anyway, and Nokia's phones leave
+    out those that do not say it."""
+
+    def named(prop: Property) -> Property:
+        if prop.key != "EMAIL" or _MAILS & {value.upper() for name in ("TYPE", "") for value in prop.param(name)}:
+            return prop
+        return Property(prop.name, prop.value, (*prop.params, Parameter("TYPE", ("INTERNET",))), prop.group)
+
+    return Component(card.name, tuple(named(prop) for prop in card.properties), card.components)
 
 
 def _to_21(prop: Property) -> Property | None:

@@ -147,6 +147,8 @@ def to_wire(family: Family, text: str, form: Form, *, capabilities: Capabilities
         return text
     if family is Family.CONTACTS:
         card = modern(stored_card(text))
+        if form == VCARD_21:
+            card = vcard.mail_named(card)
         if capabilities is not None:
             card = restrict(card, capabilities, form, cut=True)
         if form == DIRECTORY:

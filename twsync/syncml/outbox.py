@@ -24,13 +24,17 @@ class Outbox:
 
     :param draft: empty.
     :param limit: bytes that the other side takes (its MaxMsgSize), or what we never exceed.
+    :param spare: bytes beyond the limit that one change may take which cannot be cut, alone in its message.
+    :param changes: most changes in it; None: no other bound than the limits.
     """
 
-    def __init__(self, draft: Draft, limit: int) -> None:
+    def __init__(self, draft: Draft, limit: int, spare: int = 0, changes: int | None = None) -> None:
         self.header = draft.header
         self._draft = draft
         self.capacity = limit - draft.overhead - limits.SYNCML_MESSAGE_MARGIN
         "Bytes for commands in all."
+        self.spare = spare
+        self._left = changes
         self._room = self.capacity
         self._commands: list[Command] = []
         self._next = 1
@@ -101,9 +105,12 @@ class Outbox:
         """
         if self._open is None:
             raise RuntimeError("no Sync is open")
+        if self._left == 0:
+            return None
         numbered = self._fit(change, forced)
         if numbered is not None:
             self._changes.append(numbered)
+            self._left = self._left - 1 if self._left is not None else None
         return numbered
 
     def close_sync(self) -> None:

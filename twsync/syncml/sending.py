@@ -167,7 +167,13 @@ class ChangeSender:
             return self._chunk(outbox, awaited, change, self._large)
         if not outbox.bare:
             return False
-        self._skip(change, TOO_LARGE)
+        if (
+            size + limits.MAX_SYNCML_DIGITS <= outbox.room + outbox.spare
+            and (written := outbox.add_change(command, forced=True)) is not None
+        ):
+            self._await(outbox, awaited, written, change, last=True)
+        else:
+            self._skip(change, TOO_LARGE)
         return True
 
     def _chunk(self, outbox: Outbox, awaited: Awaited[Answer], change: Outgoing, large: LargeObject) -> bool:

@@ -33,6 +33,7 @@ from twsync.syncml.document import (
 )
 from twsync.syncml.draft import Draft
 from twsync.syncml.interrupted import Interrupted
+from twsync.syncml.knowndevices import UNBOUNDED, Bounds, bounds
 from twsync.syncml.outbox import Outbox
 from twsync.syncml.packages import Stage
 from twsync.syncml.ports import Accounts, Devices
@@ -320,8 +321,12 @@ class ServerSession:
         return Reply(outbox.encoded(final), self._encoding.value)
 
     def _write_statuses(self, outbox: Outbox) -> bool:
+        texts = self._bounds.error_texts
         while self._statuses:
-            if outbox.add(self._statuses[0]) is None:
+            owed = self._statuses[0]
+            if not texts and number(owed.code) >= StatusCode.BAD_REQUEST:
+                owed = msgspec.structs.replace(owed, items=tuple(item for item in owed.items if not isinstance(item.data, str)))
+            if outbox.add(owed) is None:
                 return False
             self._statuses.popleft()
         return True
@@ -347,8 +352,15 @@ class ServerSession:
             cred=proof,
             meta=Meta(max_msg_size=own_limit, max_obj_size=size),
         )
-        limit = max(min(self._max_message or limits.SYNCML_UNSAID_MESSAGE, own_limit), limits.SYNCML_LEAST_MESSAGE)
-        return Outbox(Draft(answer, encoding), limit)
+        said = min(self._max_message or limits.SYNCML_UNSAID_MESSAGE, own_limit)
+        bound = self._bounds
+        limit = max(int(said * bound.share), limits.SYNCML_LEAST_MESSAGE)
+        limit = min(limit, bound.message or limit)
+        return Outbox(Draft(answer, encoding), limit, max(0, said - limit), bound.changes)
+
+    @property
+    def _bounds(self) -> Bounds:
+        return bounds(self._stores.devinf) if self._stores is not None and self._known is None else UNBOUNDED
 
 
 def _brings(command: Command) -> bool:

@@ -95,6 +95,11 @@ class ServerStores:
         )
 
     @property
+    def devinf(self) -> DevInf | None:
+        """The client's device information."""
+        return self._devinf
+
+    @property
     def knows_device(self) -> bool:
         """Whether the client's device information is known."""
         return self._devinf is not None
