@@ -27,14 +27,15 @@ class Edge:
         self._utc = peer.devinf is None or peer.devinf.utc
         self._seen: Form | None = None
 
-    def incoming(self, record: Record) -> Text:
+    def incoming(self, record: Record, *, partial: bool = False) -> Text:
         """The stored form of what came.
 
+        :param partial: it is a part of an item, for `completed`: nothing is made up for what it does not name.
         :raises FormatError: it is no record of this family.
         """
         if self._peer.twsync:
             return Text.of(self._family, _text(record.data))
-        text = records.from_wire(self._family, record.type, record.data, zone=self._zone)
+        text = records.from_wire(self._family, record.type, record.data, zone=self._zone, partial=partial)
         self._seen = self._form(record.type) or self._seen
         return Text.of(self._family, text)
 

@@ -127,7 +127,7 @@ class Taking:
                 return self._deletion(change, theirs)
             if change.record is None:
                 return Outcome(412, "The change has no content.")
-            return self._content(change, self._session.edge.incoming(change.record), theirs, taken)
+            return self._content(change, self._session.edge.incoming(change.record, partial=change.partial), theirs, taken)
         except FormatError as error:
             return Outcome(_UNSUPPORTED, error.message)
 

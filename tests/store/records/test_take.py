@@ -255,6 +255,16 @@ def test_a_part_is_put_into_the_whole(server, tools) -> None:
     assert hold(server, change("7", part, partial=True))[0] == [404]
 
 
+def test_a_part_without_a_name_keeps_the_name(server, tools) -> None:
+    hold(server, add("1", tools.card("Ann", "TEL:1", "NOTE:stays")))
+    part = "BEGIN:VCARD\r\nVERSION:3.0\r\nTEL:2\r\nEND:VCARD\r\n"
+    assert hold(server, change("1", part, partial=True))[0] == [200]
+    (text,) = server.files().values()
+    assert {"N:Ann;;;;", "FN:Ann", "TEL:2", "NOTE:stays"} < set(text.splitlines())
+    assert "TEL:1" not in text
+    assert hold(server, change("7", part, partial=True))[0] == [404]
+
+
 def test_what_a_device_cannot_store_is_not_taken_for_deleted(server, tools) -> None:
     peer = phone("UID", "N", "FN", "TEL")
     server.write("Ann.vcf", tools.card("Ann", "TEL:1", "NOTE:stays", "X-MINE:too"))
