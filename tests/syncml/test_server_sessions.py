@@ -620,6 +620,23 @@ def test_a_reply_is_repeated() -> None:
     assert made.stores["contacts"].contents == ["A=1"]
 
 
+def test_a_refusal_is_not_repeated_for_ever() -> None:
+    """To a device that begins each of its sessions with the same bytes, and begins one every minute."""
+    made = world()
+    made.stores["contacts"].busy = True
+    client = Client(made)
+    assert ("Alert", "503") in codes(client.login((201, "contacts", None, "c1")))
+    first = client.sent_body
+    made.stores["contacts"].busy = False
+    answers = []
+    for _ in range(7):
+        made.now += 60
+        client.uri = BASE
+        answers.append(dict(codes(client.send_bytes(first)))["Alert"])
+    assert answers[0] == "503"
+    assert answers[-1] == "200"
+
+
 def test_a_client_is_told_to_wait() -> None:
     made = world({"a": "A=1"})
     client = Client(made)

@@ -216,7 +216,6 @@ class Server:
         self, entry: _Entry, digest: bytes, decoded: codec.Decoded, now: float, random: Callable[[int], bytes], origin: str
     ) -> Reply | Refusal:
         if entry.last is not None and entry.last[0] == digest:
-            entry.used = now
             return entry.last[1]
         if entry.leaving:
             entry.session.close()
@@ -358,7 +357,9 @@ def _at_work(entry: _Entry, now: float, digest: bytes, origin: str) -> _Entry:
     entry.working += 1
     entry.newest = digest
     entry.origin = origin
-    entry.used = now
+    if entry.ended is None or entry.last is None or entry.last[0] != digest:
+        # What ended is not kept by being asked for again: a device may begin each session with the same bytes.
+        entry.used = now
     return entry
 
 
