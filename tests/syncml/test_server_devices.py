@@ -7,6 +7,9 @@ import pytest
 from memory_store import MemoryStore
 from syncml_server import Client, World, codes, commands, sync
 
+from twsync.records import Family
+from twsync.store.syncmledge import describe
+from twsync.syncml import codec
 from twsync.syncml.changes import to_command
 from twsync.syncml.datastore import Action, Outgoing
 from twsync.syncml.deviceinfo import OwnDevice, own_devinf, put_devinf
@@ -109,3 +112,15 @@ def test_a_device_that_breaks_off_at_texts_gets_none() -> None:
 def test_others_have_no_bounds() -> None:
     for unknown in (None, device("", ""), device("Sony Ericsson", "K750i"), device("X Nokia", "6300")):
         assert bounds(unknown) == UNBOUNDED
+
+
+@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize("protocol", Protocol)
+def test_what_old_devices_choke_on_is_not_offered(family: Family, protocol: Protocol) -> None:
+    """Sizes and data types of properties (Siemens S55), many or strange SyncTypes, hierarchy (Funambol), parts (SyncEvolution)."""
+    made = own_devinf(OwnDevice("s", "1"), protocol, [describe("x", family)])
+    (store,) = made.datastores
+    assert store.sync_types == ("1", "2", "3", "4", "5", "6", "7")
+    said = codec.encode(Message(Header(protocol, "1", "1", Location("a"), Location("b")), (put_devinf(made, Encoding.XML),)), Encoding.XML)
+    for name in (b"Size", b"DataType", b"SupportHierarchicalSync", b"FieldLevel", b"<VerCT></VerCT>", b"<VerCT/>"):
+        assert name not in said.partition(b"<Put>")[2]
