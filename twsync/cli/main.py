@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -70,4 +72,9 @@ twsync = click.version_option(__version__, prog_name="twsync")(twsync)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
-    sys.exit(run(twsync, arguments, "twsync"))
+    code = run(twsync, arguments, "twsync")
+    with suppress(OSError):  # whoever read it has gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Taking every module apart, as `sys.exit` does, is a tenth of the time of a short command.
+    os._exit(code)
