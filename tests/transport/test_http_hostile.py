@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from cryptography.x509 import load_der_x509_certificate
+from OpenSSL import SSL
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.error import ConnectionAborted
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from twsync.errors import SessionError
-from twsync.limits import MAX_HTTP_ANSWER, MAX_HTTP_HEAD, MAX_HTTP_INTERIM, MAX_SYNCML_DOCUMENT
+from twsync.limits import HTTP_CONNECT_TIMEOUT, MAX_HTTP_ANSWER, MAX_HTTP_HEAD, MAX_HTTP_INTERIM, MAX_SYNCML_DOCUMENT
+from twsync.transport import http, tls
 from twsync.transport.http import post_with, web_agent
 
 URL = "http://192.0.2.1/syncml"
@@ -84,3 +91,90 @@ def test_a_flood_of_interim_answers_in_one_piece_is_not_read():
     assert transport.disconnected
     protocol.connectionLost(Failure(ConnectionAborted()))
     outcome.addErrback(lambda _: None)
+
+
+class Socket(StringTransport):
+    """Has the one method of a TCP transport that a request by TLS needs beyond."""
+
+    def setTcpNoDelay(self, enabled):
+        pass
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class Trusting:
+    """TLS with whoever answers."""
+
+    def clientConnectionForTLS(self, protocol):
+        return SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+
+
+def shaking(connected=0.0):
+    """A POST by https: its outcome, the reactor, and the connection's end at the server, which has got a ClientHello after some seconds."""
+    reactor = MemoryReactorClock()
+    outcome = ensureDeferred(post_with(web_agent(reactor), reactor, MAX_SYNCML_DOCUMENT)("https" + URL[4:], "text/xml", b"<a/>"))
+    reactor.advance(1)
+    ((_, _, factory, _, _),) = reactor.tcpClients
+    reactor.advance(connected)
+    protocol, transport = factory.buildProtocol(None), Socket()
+    protocol.makeConnection(transport)
+    assert transport.value().startswith(b"\x16\x03")
+    return outcome, reactor, protocol, transport
+
+
+def ended(outcome):
+    """What a POST failed with."""
+    caught = []
+    outcome.addErrback(caught.append)
+    assert caught[0].check(SessionError)
+    return caught[0].value
+
+
+@pytest.mark.parametrize("connected", [0.0, 20.0])
+def test_a_port_that_leaves_the_handshake_unanswered_is_given_up(connected):
+    """Also one that was slow to take the connection: both have one time together."""
+    outcome, reactor, protocol, transport = shaking(connected)
+    reactor.advance(HTTP_CONNECT_TIMEOUT - connected - 2)
+    assert not transport.disconnected
+    reactor.advance(1)
+    assert transport.disconnected
+    protocol.connectionLost(Failure(ConnectionAborted()))
+    error = ended(outcome)
+    assert error.code == "unreachable" and "no TLS handshake within 30 seconds" in error.message
+    assert not reactor.getDelayedCalls()
+
+
+def test_a_port_without_tls_is_named_as_such():
+    outcome, reactor, protocol, transport = shaking()
+    protocol.dataReceived(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    assert transport.disconnecting
+    protocol.connectionLost(Failure(ConnectionDone()))
+    error = ended(outcome)
+    assert error.code == "unreachable" and "it is no port for https" in error.message
+    assert not reactor.getDelayedCalls()
+
+
+def test_a_slow_answer_has_its_time_once_tls_stands(monkeypatch):
+    """The time for the handshake is not that of the answer."""
+    device = tls.new_device("server")
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.use_certificate(load_der_x509_certificate(device.certificate))
+    context.use_privatekey(device.key)
+    server = SSL.Connection(context, None)
+    server.set_accept_state()
+    monkeypatch.setattr(http, "optionsForClientTLS", lambda _: Trusting())
+    outcome, reactor, protocol, transport = shaking()
+    came = b""
+    while transport.value():
+        server.bio_write(transport.value())
+        transport.clear()
+        with contextlib.suppress(SSL.WantReadError):
+            came += server.recv(10_000)
+        with contextlib.suppress(SSL.WantReadError):
+            protocol.dataReceived(server.bio_read(100_000))
+        reactor.advance(1)
+    assert came.startswith(b"POST ")
+    reactor.advance(2 * HTTP_CONNECT_TIMEOUT)
+    assert not transport.disconnected
+    server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<b/>")
+    protocol.dataReceived(server.bio_read(100_000))
+    assert outcome.result.body == b"<b/>"

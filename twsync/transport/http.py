@@ -10,8 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from OpenSSL.SSL import Error as TlsError
+from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
@@ -27,12 +30,20 @@ from twsync import __version__
 from twsync.errors import SessionError, TwsyncError
 from twsync.limits import HTTP_CONNECT_TIMEOUT, HTTP_TIMEOUT, MAX_HTTP_ANSWER, MAX_HTTP_HEAD, MAX_HTTP_INTERIM
 from twsync.transport.datachannel import DataChannel
-from twsync.transport.interfaces import Clock
+from twsync.transport.interfaces import Clock, Delayed
 
 #: The address of a SyncML server on a data channel; the host name in it leads nowhere else.
 CHANNEL_URL = "http://peer.invalid/syncml"
 
 _HEAD_END = re.compile(rb"\n\r?\n")
+#: What to do about what OpenSSL says.
+_TLS_REASONS = {
+    "wrong version number": "it is no port for https",
+    "certificate verify failed": (
+        "its certificate is not of an authority that this host trusts. Add that to those of the system, or start the daemon with the name "
+        "of its file in SSL_CERT_FILE"
+    ),
+}
 _INTERIM = re.compile(rb"\s*HTTP/[0-9.]+ 1[0-9][0-9]")
 
 
@@ -134,16 +145,47 @@ def _pool(reactor: Any) -> HTTPConnectionPool:  # noqa: ANN401
     return cast(HTTPConnectionPool, pool)
 
 
+@implementer(IHandshakeListener)
 class _Meter(ProtocolWrapper):
     """Cuts off a server that answers without end: the body has a limit of its own, head and framing have none in twisted.web.
 
-    Nor have interim answers (1xx), each of which is a line of the log, too.
+    Nor have interim answers (1xx), each of which is a line of the log, too; nor has the TLS handshake, which a port that does not speak
+    TLS may leave without an answer.
     """
 
+    _shaking: Delayed | None = None
+    _late = False
     _came = 0
     _interim = 0
     _head: bytearray | None = None
     "What came of an unfinished head; None: it is finished."
+
+    def connectionMade(self) -> None:
+        """The TCP connection stands; the handshake, if there is one, has what is left of the time for both."""
+        factory = cast(Any, self.factory)
+        if factory.deadline is not None:
+            self._shaking = factory.clock.callLater(max(0.0, factory.deadline - factory.clock.seconds()), self._expire)
+        super().connectionMade()  # type: ignore[no-untyped-call]
+
+    def handshakeCompleted(self) -> None:
+        """TLS stands."""
+        self._stop()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The end; of a handshake that took too long, too."""
+        self._stop()
+        if self._late:
+            late = TimeoutError(f"no TLS handshake within {HTTP_CONNECT_TIMEOUT:.0f} seconds; see whether it is a port for https")
+            reason = Failure(late)  # type: ignore[no-untyped-call]
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _expire(self) -> None:
+        self._late = True
+        cast(Any, self).abortConnection()
+
+    def _stop(self) -> None:
+        if self._shaking is not None and self._shaking.active():
+            self._shaking.cancel()
 
     def dataReceived(self, data: bytes) -> None:
         """A piece of an answer."""
@@ -178,15 +220,21 @@ class _Meter(ProtocolWrapper):
 
 
 class _Measured:
-    """An endpoint whose protocols stand behind a `_Meter`."""
+    """An endpoint whose protocols stand behind a `_Meter`.
 
-    def __init__(self, endpoint: Any) -> None:  # noqa: ANN401 - a client endpoint
+    :param clock: TLS on the endpoint has to stand within `HTTP_CONNECT_TIMEOUT` by it; None: there is no handshake.
+    """
+
+    def __init__(self, endpoint: Any, clock: Clock | None = None) -> None:  # noqa: ANN401 - a client endpoint
         self._endpoint = endpoint
+        self._clock = clock
 
     def connect(self, factory: Factory[Any]) -> Deferred[Any]:
         """The factory's protocol, connected."""
         measuring: Any = cast(Any, WrappingFactory)(factory)
         measuring.protocol, measuring.noisy = _Meter, False
+        measuring.clock = self._clock
+        measuring.deadline = None if self._clock is None else self._clock.seconds() + HTTP_CONNECT_TIMEOUT
         connected: Deferred[Any] = self._endpoint.connect(measuring)
         return connected.addCallback(lambda meter: meter.wrappedProtocol)
 
@@ -202,7 +250,8 @@ class _OnNetwork:
         """That of the host in it."""
         endpoint: Any = cast(Any, HostnameEndpoint)(self._reactor, uri.host, uri.port, HTTP_CONNECT_TIMEOUT)
         if uri.scheme == b"https":
-            endpoint = wrapClientTLS(optionsForClientTLS(uri.host.decode("ascii")), endpoint)
+            endpoint = wrapClientTLS(optionsForClientTLS(uri.host.decode("ascii")), endpoint, self._reactor)
+            return _Measured(endpoint, self._reactor)
         return _Measured(endpoint)
 
 
@@ -307,5 +356,11 @@ def _cause(error: BaseException) -> BaseException:
 
 def _reason(error: BaseException) -> str:
     """One line without its full stop."""
+    if isinstance(error, VerificationError):
+        return "its certificate is for another host name"
+    if isinstance(error, TlsError):
+        # [(library, function, reason), ...]: a list that may be empty, or none at all.
+        said = ", ".join(each[-1] for each in error.args[0]) if error.args else ""
+        return f"TLS failed ({said or 'without a reason'}); {_TLS_REASONS.get(said, 'look at its settings')}"
     lines = str(error).strip().rstrip(".").splitlines()
     return lines[0] if lines else type(error).__name__
