@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
 
 import msgspec
 import pytest
@@ -326,12 +329,52 @@ def test_sessions_of_one_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_remembered_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_SYNCML_FAILURE_PLACES", 5)
-    attempts, challenges = Attempts(), Challenges()
+    attempts, challenges = Attempts(nullcontext()), Challenges(nullcontext())
     for number in range(20):
         attempts.failed((("device", str(number)),), "here", 1.0)
         challenges.give("alice", f"d{number}", b"n")
     assert len(attempts._places) == len(challenges._nonces) == 5
     assert challenges.get("alice", "d19") == b"n"
+
+
+class Guarded(dict[Any, Any]):
+    """A table that nobody may touch without its lock."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        super().__init__()
+        self.lock = lock
+
+    def __iter__(self) -> Iterator[Any]:
+        assert self.lock.locked()
+        return super().__iter__()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        assert self.lock.locked()
+        super().__setitem__(key, value)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        assert self.lock.locked()
+        return super().get(key, default)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        assert self.lock.locked()
+        return super().pop(key, *default)
+
+
+def test_what_threads_share_of_sign_ins_is_touched_under_its_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unguarded, a full table changed while another thread looked for what is oldest in it, and a client got 500."""
+    monkeypatch.setattr(limits, "MAX_SYNCML_FAILURE_PLACES", 3)
+    one, other = threading.Lock(), threading.Lock()
+    attempts, challenges = Attempts(one), Challenges(other)
+    attempts._places, challenges._nonces = Guarded(one), Guarded(other)
+    for number in range(5):
+        attempts.failed((("device", str(number)),), "here", 1.0)
+        challenges.give("alice", f"d{number}", b"n")
+    assert not attempts.locked((("device", "4"),), "here", 1.0)
+    attempts.succeeded((("device", "4"),), "here")
+    assert challenges.get("alice", "d4") == b"n"
+    challenges.used("alice", "d4")
+    assert not one.locked() and not other.locked()
 
 
 def test_secrets_do_not_show() -> None:
@@ -469,7 +512,7 @@ def test_an_account_has_one_count_whatever_it_is_called() -> None:
 
 def test_made_up_names_do_not_push_out_who_has_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_SYNCML_FAILURE_PLACES", 5)
-    attempts, alice = Attempts(), ("account", "alice")
+    attempts, alice = Attempts(nullcontext()), ("account", "alice")
     for _ in range(limits.SYNCML_FAILURES + 1):
         attempts.failed((alice,), "here", 1.0)
     for number in range(20):

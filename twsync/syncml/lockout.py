@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import msgspec
 
 from twsync import limits
@@ -24,9 +26,12 @@ class Attempts:
     After `limits.SYNCML_FAILURES` from one address, or `limits.SYNCML_FAILURES_ANYWHERE` from all, each further failure doubles the wait,
     up to `limits.SYNCML_LONGEST_WAIT`. While it lasts, right credentials are refused like wrong ones. The places of one attempt count
     separately, so that many devices cannot guess one account's password, nor one device those of many accounts.
+
+    :param lock: for several threads: a failure that is not counted is a guess for nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lock: AbstractContextManager[object]) -> None:
+        self._lock = lock
         self._places: dict[_Key, _Failures] = {}
 
     def locked(self, places: tuple[Place, ...], origin: str, now: float) -> bool:
@@ -34,23 +39,26 @@ class Attempts:
 
         :param origin: the address that the attempt comes from.
         """
-        return any(now < self._until(key, now) for key in _keys(places, origin))
+        with self._lock:
+            return any(now < self._until(key, now) for key in _keys(places, origin))
 
     def failed(self, places: tuple[Place, ...], origin: str, now: float) -> None:
         """An attempt failed."""
-        for key in _keys(places, origin):
-            known = self._places.pop(key, None)
-            count = known.count if known is not None and now - known.last < limits.SYNCML_FORGET_AFTER else 0
-            self._places[key] = _Failures(count + 1, now)
-        while len(self._places) > limits.MAX_SYNCML_FAILURE_PLACES:
-            # Rather one that does not have to wait yet: names are made up faster than passwords are guessed.
-            free = (key for key, known in self._places.items() if known.count < limits.SYNCML_FAILURES)
-            del self._places[next(free, next(iter(self._places)))]
+        with self._lock:
+            for key in _keys(places, origin):
+                known = self._places.pop(key, None)
+                count = known.count if known is not None and now - known.last < limits.SYNCML_FORGET_AFTER else 0
+                self._places[key] = _Failures(count + 1, now)
+            while len(self._places) > limits.MAX_SYNCML_FAILURE_PLACES:
+                # Rather one that does not have to wait yet: names are made up faster than passwords are guessed.
+                free = (key for key, known in self._places.items() if known.count < limits.SYNCML_FAILURES)
+                del self._places[next(free, next(iter(self._places)))]
 
     def succeeded(self, places: tuple[Place, ...], origin: str) -> None:
         """An attempt succeeded: its places are forgotten, but for what came from elsewhere."""
-        for place in places:
-            self._places.pop((origin, *place), None)
+        with self._lock:
+            for place in places:
+                self._places.pop((origin, *place), None)
 
     def _until(self, key: _Key, now: float) -> float:
         known = self._places.get(key)
@@ -68,22 +76,28 @@ class Challenges:
     """Nonces of challenges that are not answered yet, by (account, device). Those of sessions that ended well are in the `Nonces` port.
 
     Kept here and not there, because anybody can make a server send a challenge.
+
+    :param lock: for several threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lock: AbstractContextManager[object]) -> None:
+        self._lock = lock
         self._nonces: dict[tuple[str, str], bytes] = {}
 
     def give(self, account: str, device: str, nonce: bytes) -> None:
         """A challenge went out."""
-        self._nonces.pop((account, device), None)
-        self._nonces[account, device] = nonce
-        while len(self._nonces) > limits.MAX_SYNCML_FAILURE_PLACES:
-            del self._nonces[next(iter(self._nonces))]
+        with self._lock:
+            self._nonces.pop((account, device), None)
+            self._nonces[account, device] = nonce
+            while len(self._nonces) > limits.MAX_SYNCML_FAILURE_PLACES:
+                del self._nonces[next(iter(self._nonces))]
 
     def get(self, account: str, device: str) -> bytes | None:
         """That of the last challenge."""
-        return self._nonces.get((account, device))
+        with self._lock:
+            return self._nonces.get((account, device))
 
     def used(self, account: str, device: str) -> None:
         """It was answered rightly: no digest made with it holds again."""
-        self._nonces.pop((account, device), None)
+        with self._lock:
+            self._nonces.pop((account, device), None)

@@ -93,7 +93,7 @@ class Server:
         self._setup = setup
         self._accounts = accounts
         self._devices = devices
-        self._gate = Gate(accounts, nonces, devices, scheme=setup.scheme, empty_nonce=setup.empty_nonce)
+        self._gate = Gate(accounts, nonces, devices, lock, scheme=setup.scheme, empty_nonce=setup.empty_nonce)
         self._interrupted = Interrupted(lock())
         self._new_lock = lock
         self._lock = lock()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import msgspec
 
@@ -34,19 +36,23 @@ class Verdict(msgspec.Struct, frozen=True):
 class Gate:
     """Checks credentials for all sessions of a server.
 
+    :param lock: makes a lock, for several threads.
     :param scheme: what is asked for: `auth.MD5` or `auth.BASIC`. The other one is taken too.
     :param empty_nonce: take an md5 digest made with an empty nonce from a device that never got one. SyncEvolution tries that first; but
         such a digest can be repeated by whoever hears it, under another device id. Without, it costs one message more at first contact.
     """
 
-    def __init__(self, accounts: Accounts, nonces: Nonces, devices: Devices, *, scheme: str = auth.MD5, empty_nonce: bool = False) -> None:
+    def __init__(
+        self, accounts: Accounts, nonces: Nonces, devices: Devices, lock: Callable[[], AbstractContextManager[object]], *,
+        scheme: str = auth.MD5, empty_nonce: bool = False,
+    ) -> None:  # fmt: skip
         self._accounts = accounts
         self._nonces = nonces
         self._devices = devices
         self._scheme = scheme
         self._empty_nonce = empty_nonce
-        self._attempts = Attempts()
-        self._challenges = Challenges()
+        self._attempts = Attempts(lock())
+        self._challenges = Challenges(lock())
 
     def admit(self, header: Header, now: float, nonce: bytes, origin: str) -> Verdict:
         """Check the header of a session that is not authorised yet.
