@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twsync.errors import StoreError
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
 from twsync.store.database import Database
@@ -51,8 +52,14 @@ class Items:
 
     @property
     def seq(self) -> int:
-        """Sequence number of the last change."""
-        return int(self._database.row("SELECT seq FROM collection WHERE id = ?", (self._collection,))[0])
+        """Sequence number of the last change.
+
+        :raises StoreError: `not-found`: the collection was taken away meanwhile.
+        """
+        found = self._database.row("SELECT seq FROM collection WHERE id = ?", (self._collection,))
+        if found is None:
+            raise StoreError("The collection was removed while it was in use; see: twsync collection list.", "not-found")
+        return int(found[0])
 
     # --- reading
 

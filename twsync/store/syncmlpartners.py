@@ -9,6 +9,7 @@ from __future__ import annotations
 from blake3 import blake3
 
 from twsync import limits
+from twsync.errors import StoreError
 from twsync.reconcile.model import Side
 from twsync.store.database import Database
 from twsync.store.packing import signed
@@ -65,7 +66,11 @@ class Partner:
 
     def compare_all(self) -> None:
         """A session begins that meets every item anew. What was known holds until it has ended well."""
-        self._stamp = self._database.row("UPDATE syncml_partner SET stamp = stamp + 1 WHERE n = ? RETURNING stamp", (self.number,))[0]
+        stamped = self._database.row("UPDATE syncml_partner SET stamp = stamp + 1 WHERE n = ? RETURNING stamp", (self.number,))
+        if stamped is None:
+            # With its account, or its collection.
+            raise StoreError("The device was removed while it was being synchronised.", "not-found")
+        self._stamp = stamped[0]
 
     def commit(self, anchors: Anchors, *, told: int | None, compared: bool) -> None:
         """The session ended well. In a transaction.

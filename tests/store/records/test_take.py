@@ -810,3 +810,14 @@ def test_a_name_used_again_in_a_session_that_broke_off(server, tools) -> None:
     session.end()
     assert sorted(server.files()) == ["Ann.vcf", "Bob.vcf"]
     assert hold(server)[1] == []
+
+
+@pytest.mark.parametrize("taken", ["syncml_partner", "collection"])
+def test_what_was_removed_in_the_middle_of_a_session_is_said(server, taken) -> None:
+    """Its account or the collection itself: the client gets a status for it, and not the failure of the whole message."""
+    store = server.open(Peer("phone", "alice", None, None), Side.SERVER)
+    server.rows.database.execute(f"DELETE FROM {taken}")
+    with pytest.raises(StoreError) as caught:
+        store.begin(SyncType.SLOW, False)
+    assert caught.value.code == "not-found"
+    store.close()
