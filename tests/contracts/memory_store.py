@@ -88,7 +88,7 @@ class MemoryStore:
         """A local delete."""
         self.rows[key] = Row(None, self.next_seq())
 
-    def fail(self, method: str, error: TwsyncError | None = None, after: int = 0) -> None:
+    def fail(self, method: str, error: Exception | None = None, after: int = 0) -> None:
         """Let a method raise once, after it was called `after` times."""
         self._failures.append((method, after, error or StoreError("the disk is full; make room")))
 

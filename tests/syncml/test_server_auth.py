@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -375,6 +375,29 @@ def test_what_threads_share_of_sign_ins_is_touched_under_its_lock(monkeypatch: p
     assert challenges.get("alice", "d4") == b"n"
     challenges.used("alice", "d4")
     assert not one.locked() and not other.locked()
+
+
+def test_guesses_at_once_are_tried_and_counted_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = world()
+    made.server = Server(made.setup, made.memory, made.memory, made.devices, threading.Lock)
+    gate = made.server._gate
+    seen: list[tuple[str, bool]] = []
+
+    def under_the_lock(name: str, called: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            assert isinstance(gate._one_at_a_time, type(threading.Lock()))
+            seen.append((name, gate._one_at_a_time.locked()))
+            return called(*arguments)
+
+        return call
+
+    for owner, name in ((gate, "_prove"), (gate._attempts, "locked"), (gate._attempts, "failed")):
+        monkeypatch.setattr(owner, name, under_the_lock(name, getattr(owner, name)))
+    assert codes(Client(made, password="wrong").login())[0][1] == "401"
+    client = Client(made, session="right")
+    client.login((201, "contacts", None, "c1"))
+    assert {name for name, _ in seen} == {"_prove", "locked", "failed"}
+    assert all(held for _, held in seen)
 
 
 def test_secrets_do_not_show() -> None:

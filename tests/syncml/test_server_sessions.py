@@ -142,6 +142,17 @@ def test_suspend_ends_the_session_and_keeps_the_anchors() -> None:
     assert made.stores["contacts"].contents == ["A=1"]
 
 
+def test_a_defect_lets_go_of_the_collection() -> None:
+    made = world({"a": "A=1"})
+    made.stores["contacts"].fail("take", ZeroDivisionError("a defect"))
+    client = Client(made)
+    client.login((201, "contacts", None, "c1"))
+    with pytest.raises(ZeroDivisionError):
+        client.send(*client.statuses(), sync("contacts", change("Add", "1", "B=1")))
+    assert made.stores["contacts"].log[-1] == "close"
+    assert codes(Client(made, session="next").login((201, "contacts", None, "c2")))[0][1] == "212"
+
+
 def test_datastores_fail_alone() -> None:
     made = world({"a": "A=1"}, MemoryStore("calendar"), MemoryStore("secret"), MemoryStore("busy"))
     made.memory.granted["alice"] = {"contacts", "calendar", "busy"}

@@ -230,10 +230,12 @@ class Server:
             with self._lock:
                 entry.at_work = None
             reply = msgspec.structs.replace(entry.told or refused or entry.session.reply(), datastores=entry.session.datastores)
-        except TwsyncError as error:
+        except Exception as error:
             # Nothing of a message raises; a store that fails where no datastore is meant (accounts, devices) does.
             entry.session.close()
             entry.ended = now
+            if not isinstance(error, TwsyncError):
+                raise
             return Refusal(500, error.message)
         finally:
             with self._lock:

@@ -53,6 +53,8 @@ class Gate:
         self._empty_nonce = empty_nonce
         self._attempts = Attempts(lock())
         self._challenges = Challenges(lock())
+        # Guesses that come at once must not all be tried before the first of them is counted.
+        self._one_at_a_time = lock()
 
     def admit(self, header: Header, now: float, nonce: bytes, origin: str) -> Verdict:
         """Check the header of a session that is not authorised yet.
@@ -69,11 +71,12 @@ class Gate:
         name = (presented.user if presented is not None else None) or header.source.name or ""
         places = self._places(name, device)
         account = None
-        if presented is not None and not self._attempts.locked(places, origin, now):
-            account = self._prove(presented, name, header)
-        if account is None:
-            if self._guesses(presented, name, device):
+        with self._one_at_a_time:
+            if presented is not None and not self._attempts.locked(places, origin, now):
+                account = self._prove(presented, name, header)
+            if account is None and self._guesses(presented, name, device):
                 self._attempts.failed(places, origin, now)
+        if account is None:
             return Verdict(StatusCode.WRONG_CREDENTIALS, chal=self._challenge(name, header, nonce, presented))
         self._attempts.succeeded(places, origin)
         self._devices.seen(account.name, device)
@@ -91,11 +94,12 @@ class Gate:
         """
         presented = auth.read_credentials(cred)
         places = self._places(account, header.source.uri)
-        if presented is not None and not self._attempts.locked(places, origin, now):
-            proved = self._prove(presented, presented.user or header.source.name or account, header)
-            if proved is not None and proved.name == account:
-                return None
-        self._attempts.failed(places, origin, now)
+        with self._one_at_a_time:
+            if presented is not None and not self._attempts.locked(places, origin, now):
+                proved = self._prove(presented, presented.user or header.source.name or account, header)
+                if proved is not None and proved.name == account:
+                    return None
+            self._attempts.failed(places, origin, now)
         return StatusCode.WRONG_CREDENTIALS
 
     def challenge(self, header: Header, account: str, nonce: bytes) -> Meta:
