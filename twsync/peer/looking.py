@@ -99,6 +99,7 @@ class Look:
         if self._closed:
             return
         self._closed = True
+        self._result, self._found = None, []
         if self._store is not None:
             with suppress(TwsyncError):  # what could not be done now, `recover` does before the next session
                 await self._work.write(self._store.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -269,6 +270,10 @@ class PeerService(Service):
             self.tracer.flush()
         except StoreError as error:
             _log.error("The messages of sessions cannot be kept: {error}", error=error)
+        if self.sessions.come_to_rest():
+            # The parts of a session know each other, and the rows that they have are of no interest to the cycle collector: by itself it
+            # would come only after several sessions. It takes 2 to 10 ms.
+            gc.collect()
         self._flush_later()
 
 

@@ -102,6 +102,7 @@ class Sessions:
         self._open: dict[str, Running] = {}
         self._emptied: Deferred[None] | None = None
         self._emptying: dict[str, Running] = {}
+        self._ended = False
         self.stopping = False
         #: Whether somebody else than a session between hosts uses a collection.
         self.also_busy: Callable[[str], bool] = lambda collection: False
@@ -176,7 +177,15 @@ class Sessions:
         """No message of it will come any more."""
         self._open.pop(running.session, None)
         self._tracer.close(running.session)
+        self._ended = True
         self._one_less()
+
+    def come_to_rest(self) -> bool:
+        """Whether sessions have ended since this was asked, and none is under way now."""
+        if self._open or not self._ended:
+            return False
+        self._ended = False
+        return True
 
     async def stop(self, clock: Clock) -> None:
         """End all sessions in good order, last messages included, and take no new ones."""

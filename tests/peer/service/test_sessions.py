@@ -15,9 +15,11 @@ from twsync.peer.caller import Order
 from twsync.peer.calls import Call
 from twsync.peer.presence import Device
 from twsync.peer.refusals import Refusal
+from twsync.peer.sessions import Running, blank
 from twsync.peer.stored import Invitations
 from twsync.reconcile.model import Side
 from twsync.session.description import from_xml
+from twsync.session.result import State
 from twsync.sip.request import SyncRequest
 
 ORDER = Order("photos", "alice/desktop", "two-way")
@@ -57,6 +59,19 @@ def test_both_sides_agree_and_are_recorded(laptop, desktop, introduce):
         assert not peer.host.sessions.busy("photos")
     assert laptop.journal.trust.get("alice/desktop").fingerprint == desktop.host.device.fingerprint
     assert desktop.journal.trust.get("alice/laptop").fingerprint == laptop.host.device.fingerprint
+
+
+def test_when_a_host_comes_to_rest(laptop, desktop, introduce):
+    """Once after sessions, and not as long as the last message of one may still come."""
+    sessions = laptop.host.sessions
+    assert not sessions.come_to_rest()
+    running = Running("abc", "photos", "alice/desktop", Side.CLIENT, "two-way", 0)
+    sessions.begin(running)
+    sessions.finish(running, blank(running, State.DONE))
+    assert not sessions.come_to_rest()
+    sessions.over(running)
+    assert sessions.come_to_rest()
+    assert not sessions.come_to_rest()
 
 
 def test_description_is_signed_and_names_everything(laptop, desktop, introduce):
