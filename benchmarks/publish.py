@@ -1,8 +1,9 @@
-"""Puts measured results into the documents: the picture of the README, and the tables of docs/performance.md.
+"""Puts measured results into the documents: the picture of the README, and the tables and plots of docs/performance.md.
 
-``python benchmarks/publish.py [--results FOLDER]`` takes what ``delta_core.py``, ``whole_system.py`` and ``growth.py`` have written (`make
-bench` runs all), writes ``docs/benchmarks.svg``, and replaces in docs/performance.md what stands between ``<!-- measured: NAME -->`` and
-``<!-- end -->``. What was not measured stays as it is, and that is said. `make bench-publish` measures and publishes.
+``python benchmarks/publish.py [--results FOLDER]`` takes what ``delta_core.py``, ``whole_system.py``, ``syncml.py`` and ``growth.py`` have
+written (`make bench` runs all), writes ``docs/benchmarks.svg`` and ``docs/growth-*.svg``, and replaces in docs/performance.md what stands
+between ``<!-- measured: NAME -->`` and ``<!-- end -->``. What was not measured stays as it is, and that is
+said. `make bench-publish` measures and publishes.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import delta_core
+import syncml
 from wholesystem.besidechart import Panel, Row, beside_chart
 from wholesystem.cases import CASES, Sizes
+from wholesystem.linechart import line_chart
 from wholesystem.machine import said_of
 from wholesystem.report import TOOLS, markdown, seconds
 from wholesystem.summary import spread
@@ -23,7 +27,8 @@ from wholesystem.summary import spread
 HERE = Path(__file__).parent
 PERFORMANCE = HERE.parent / "docs" / "performance.md"
 #: Files of results, and places in docs/performance.md.
-RESULTS = ("delta-core", "whole-system", "growth-size", "growth-files", "growth-blocks", "growth-share")
+GROWTH = ("growth-size", "growth-files", "growth-blocks", "growth-share")
+RESULTS = ("delta-core", "whole-system", "syncml", *GROWTH)
 PICTURE = HERE.parent / "docs" / "benchmarks.svg"
 
 
@@ -64,6 +69,12 @@ def growth_table(result: dict[str, Any]) -> str:
     return "\n".join([*rows, "", f"In {result['up']}; load averages before {load[0]}, after {load[1]}; {result['machine']['time']}."])
 
 
+def plot(result: dict[str, Any]) -> str:
+    """The same as a picture."""
+    lines = {name: [(x, y) for x, y in line] for name, line in result["lines"].items()}
+    return line_chart(result["title"], result["across"], result["up"], lines)
+
+
 def replaced(text: str, name: str, table: str) -> str:
     """The document with a new table between the marks of `name`.
 
@@ -82,6 +93,14 @@ def body(report: str) -> str:
     return report.partition("\n\n")[2] if report.startswith("# ") else report
 
 
+#: What makes the tables of the results that are no growth.
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "delta-core": delta_core.markdown,
+    "whole-system": lambda result: body(markdown(result)),
+    "syncml": syncml.markdown,
+}
+
+
 def main() -> int:
     """Publish what there is."""
     parser = argparse.ArgumentParser(description="Put measured results into the documents")
@@ -96,8 +115,9 @@ def main() -> int:
             print(f"{path} is not there: {name} stays as it was", file=sys.stderr)
     text = PERFORMANCE.read_text("utf-8")
     for name, result in found.items():
-        table = {"delta-core": delta_core.markdown, "whole-system": lambda each: body(markdown(each))}.get(name, growth_table)(result)
-        text = replaced(text, name, table)
+        text = replaced(text, name, TABLES.get(name, growth_table)(result))
+        if name in GROWTH:
+            (PERFORMANCE.parent / f"{name}.svg").write_text(plot(result), "utf-8")
     PERFORMANCE.write_text(text, "utf-8")
     if "whole-system" in found and "delta-core" in found:
         PICTURE.write_text(picture(found["whole-system"], found["delta-core"]), "utf-8")

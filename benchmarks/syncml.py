@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "contracts"))
 
 from syncevolution import SERVER_PROGRAMS, Client, StockServer, build_shim
 from wholesystem.ending import end_in_order
-from wholesystem.machine import facts
+from wholesystem.machine import facts, load
 
 from twsync.demo.commands import free_ports
 from twsync.demo.stage import Host, Server, start_all
@@ -150,7 +150,13 @@ def markdown(result: dict[str, Any]) -> str:
         lines.append(f"| {name} | {command:.2f} s | {session:.2f} s | - | session < {WANTED_MANY:.0f} s | |")
     if result["missing"]:
         lines += ["", f"SyncEvolution was not measured: {result['missing']}."]
-    lines += ["", f"Medians of {result['rounds']} alternating rounds; {result['machine']['cpu']}, {result['machine']['cpus']} CPUs."]
+    before, after = result["load"]
+    lines += [
+        "",
+        f"Medians of {result['rounds']} alternating rounds; {result['machine']['cpu']}, {result['machine']['cpus']} CPUs;",
+        f"load averages before {before}, after {after}.",
+        f"`python benchmarks/syncml.py --rounds {result['rounds']}`, {result['machine']['time']}",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -169,7 +175,7 @@ def main() -> int:
     found = {name: shutil.which(name) for name in (*SERVER_PROGRAMS, "cc")}
     missing = ", ".join(f"there is no {name}" for name, path in found.items() if path is None)
     programs = {name: path for name, path in found.items() if path is not None}
-    memory = Path("/dev/shm")
+    memory, before = Path("/dev/shm"), load()
     result: dict[str, Any] = {
         "contacts": options.contacts, "many": options.many, "changes": options.changes, "rounds": options.rounds, "machine": facts(),
         "missing": missing, "twsync": [], "syncevolution": [], "many_runs": [],
@@ -183,6 +189,7 @@ def main() -> int:
                 result["syncevolution"].append(measure_stock(place / f"stock-{number}", options.contacts, programs, shim))
         if options.many:
             result["many_runs"] = measure_many(place / "many", options.many, options.changes, options.rounds)
+    result["load"] = [before, load()]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "syncml.json").write_text(json.dumps(result, indent=1) + "\n")
     (options.out / "syncml.md").write_text(markdown(result))
