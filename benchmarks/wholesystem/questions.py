@@ -66,6 +66,8 @@ def share_case(percent: int) -> Case:
     """A share of the pieces of the large file, overwritten."""
 
     def put(source: Path, original: Path, sizes: Sizes) -> None:
+        # rsync takes what has the same size, and time in whole seconds, for the same.
+        time.sleep(1.0)
         made = original.with_suffix(".overwritten")
         overwritten_file(source / "large", made, percent, percent)
         made.replace(source / "large")
