@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
+from zope.interface import implementer
 
 from twsync import limits
 from twsync.sip.framing import Event, Framer, serialize
@@ -20,12 +22,17 @@ from twsync.transport.siptls import AdmissionLimits, ClientTransaction, Flow, Fl
 Received = tuple[Request, ServerTransaction | None]
 
 
+@implementer(ITCPTransport)
 class Wire(StringTransport):
     """A transport that ends like a real one."""
 
     def __init__(self, host: str = "203.0.113.5") -> None:
         super().__init__(hostAddress=IPv4Address("TCP", "192.0.2.1", 5060), peerAddress=IPv4Address("TCP", host, 40112))
         self.aborted = False
+        self.no_delay = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.no_delay = enabled
 
     def abortConnection(self) -> None:
         self.aborted = True
@@ -154,6 +161,10 @@ def start(rig: Rig, flow: Flow, method: str) -> tuple[ClientTransaction, list[in
     told: list[int | Lost] = []
     transaction = rig.sip.request(flow, outgoing(method), lambda what: told.append(what if isinstance(what, Lost) else what.code))
     return transaction, told
+
+
+def test_messages_do_not_wait_for_an_acknowledgement(wire: Wire) -> None:
+    assert wire.no_delay
 
 
 # --- client transactions ---------------------------------------------------------------------------------------------------------

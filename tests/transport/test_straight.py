@@ -142,6 +142,10 @@ def test_large_content_arrives_both_ways_at_once(pair):
     assert pair.server.wire_sent == pair.client.wire_received < 1.01 * len(back) + 100_000
 
 
+def test_nothing_waits_for_an_acknowledgement(pair):
+    assert [bool(channel.transport.getTcpNoDelay()) for channel in (pair.client, pair.server)] == [True, True]
+
+
 def test_sender_waits_for_a_receiver_that_does_not_read(pair):
     data = content(32 * MIB)
     pair.server_end.pause_at = 1

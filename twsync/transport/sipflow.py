@@ -170,6 +170,9 @@ class Flow(Protocol):
         transport = self.transport
         self.remote, self.local = _host_port(transport.getPeer()), _host_port(transport.getHost())
         self.secure = interfaces.ISSLTransport.providedBy(transport)
+        # Else a message that follows another waits for the acknowledgement of that one, some 40 ms (RFC 9293, section 3.7.4).
+        if interfaces.ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
         if not self.initiator:
             self._expire("authentication", self._limits.authentication, "It did not authenticate in time.")
         if self.secure:

@@ -70,6 +70,9 @@ class SecureWire(Wire):
     def getPeerCertificate(self) -> None:
         return None
 
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        assert enabled
+
 
 @dataclass
 class Server:
