@@ -167,6 +167,8 @@ HASH_RATE = 2e9
 MAX_SINGLE_FLUSHES = 8
 #: Directories that are held open at once while many small files are read or placed.
 MAX_FOLDERS_TOGETHER = 64
+#: Bytes of a received file from which on its signature is kept: to read a smaller one again for it takes a disk a tenth of a second.
+SIGNED_FILE = 16 * MIB
 #: Seconds and bytes that partly received files are kept for.
 STAGING_AGE = 14 * 86400.0
 STAGING_BYTES = 8 * 1024 * MIB

@@ -284,6 +284,15 @@ class DeltaContract:
         assert check_signature(self.signature(make, io.BytesIO(bytes(4_000_000)))).block_length == 1024
         assert check_signature(self.signature(make, Drip(bytes(1000), 100))).block_length == 32 * 1024
 
+    @pytest.mark.parametrize("piece", [1000, 1024, 262_144, 700_000, 3_000_000])
+    def test_signature_of_what_comes(self, make: Backend, piece: int) -> None:
+        """A signature that is made piece by piece is that of the whole, however many chunks it has."""
+        content = noise(2_500_000)
+        signing = make.signing(64, 5, 9)
+        for at in range(0, len(content), piece):
+            signing.update(memoryview(content)[at : at + piece])
+        assert signing.finish() == b"".join(make.signature_chunks(content, 64, 9, strong_length=5))
+
     def test_wrong_arguments(self, make: Backend) -> None:
         """They are refused at once, not when the iterator is read."""
         for block_length in (0, -1, limits.MAX_BLOCK_LENGTH + 1):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twsync import limits
-from twsync.delta.format import DeltaStats
+from twsync.delta.format import DeltaStats, check_signature
 from twsync.errors import FormatError, UserError
 
 
@@ -36,6 +36,12 @@ def test_same_bytes_and_same_counts(core, pair: tuple[bytes, bytes], block_lengt
     native, pure = core("native"), core("pure")
     signature = b"".join(native.signature_chunks(old, block_length, seed))
     assert signature == b"".join(pure.signature_chunks(Drip(old, size), block_length, seed))
+    strong_length = check_signature(signature).strong_length
+    for module in native, pure:
+        signing = module.signing(block_length, strong_length, seed)
+        for at in range(0, len(old), size):
+            signing.update(memoryview(old)[at : at + size])
+        assert signing.finish() == signature
     counts = DeltaStats(), DeltaStats()
     stream = b"".join(native.delta(signature, Drip(new, size), stats=counts[0]))
     assert stream == b"".join(pure.delta(signature, new, stats=counts[1]))
@@ -115,6 +121,8 @@ def test_native_refuses_too_many_blocks(core) -> None:
     assert b"".join(core("native").delta(signature, b"\0"))
     with pytest.raises(UserError, match="longer block length"):
         list(core("native").signature_chunks(old + b"\0", 1))
+    with pytest.raises(UserError, match="longer block length"):
+        core("native").signing(1, 4, 0).update(memoryview(old + b"\0"))
 
 
 def test_pure_refuses_too_many_blocks(core, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,6 +131,8 @@ def test_pure_refuses_too_many_blocks(core, monkeypatch: pytest.MonkeyPatch) -> 
     list(core("pure").signature_chunks(bytes(1600), 16))
     with pytest.raises(UserError, match="longer block length"):
         list(core("pure").signature_chunks(bytes(1601), 16))
+    with pytest.raises(UserError, match="longer block length"):
+        core("pure").signing(16, 4, 0).update(memoryview(bytes(1616)))
 
 
 def test_limits_of_the_c_core(core) -> None:
@@ -140,7 +150,7 @@ def test_same_interface(core) -> None:
     """Both modules offer the same names with the same parameters."""
     import inspect
 
-    for name in ("signature_chunks", "delta", "patch"):
+    for name in ("signature_chunks", "signing", "delta", "patch"):
         assert inspect.signature(getattr(core("native"), name)) == inspect.signature(getattr(core("pure"), name))
     assert {core("native").NAME, core("pure").NAME} == {"native", "pure"}
 

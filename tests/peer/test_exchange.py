@@ -7,7 +7,10 @@ import random
 import shutil
 
 import pytest
+from blake3 import blake3
 
+from twsync import delta
+from twsync.peer import largefile
 from twsync.peer.comparing import Comparison
 from twsync.reconcile.model import Policy, SyncType
 from twsync.session.result import State
@@ -375,6 +378,79 @@ def test_large_files_whole_and_by_delta(world):
     assert one.tree()["large"] == changed
     assert result.received.literal_bytes < 20_000
     assert result.received.matched_bytes + result.received.literal_bytes == len(changed)
+
+
+@pytest.fixture
+def signing(monkeypatch):
+    """Signatures are kept of all large files, whatever the core; what is returned is asked whether one was made of an old file."""
+    made = []
+    original = delta.signature_chunks
+
+    def noticed(*args, **options):
+        made.append(args[0])
+        return original(*args, **options)
+
+    monkeypatch.setattr(delta, "BACKEND", "native")
+    monkeypatch.setattr(largefile, "SIGNED_FILE", 1)
+    monkeypatch.setattr(delta, "signature_chunks", noticed)
+    return made
+
+
+def kept_signatures(host):
+    return sorted((host.folder / ".twsync" / "signatures").iterdir())
+
+
+def test_signatures_are_made_while_files_come(world, signing):
+    """Of whole files and of deltas; those of what is not there any more are forgotten."""
+    one, two = world.host("laptop"), world.host("desktop")
+    content = big(1)
+    one.write("large", content)
+    good(world.sync(one, two))
+    for number in range(3):
+        content = content[: number * 700_000] + b"inserted" + content[number * 700_000 :]
+        one.write("large", content)
+        result, _ = good(world.sync(one, two))
+        assert two.tree()["large"] == content
+        assert result.sent.literal_bytes < 20_000
+        assert len(kept_signatures(two)) == 2  # the old one is swept by the next session
+    assert signing == []
+    assert not (one.folder / ".twsync" / "signatures").exists()
+    good(world.sync(one, two))
+    assert [path.name for path in kept_signatures(two)] == [blake3(content).hexdigest()]
+    # The other way nothing was kept: it is made of the file.
+    two.write("large", content + b"appended")
+    good(world.sync(one, two))
+    assert one.tree() == two.tree()
+    assert len(signing) == 1
+
+
+def test_kept_signature_of_another_file_costs_a_transfer(world, signing):
+    """One that is in order, but not of this content: the delta fails, the file comes whole, and the signature is not used again."""
+    one, two = world.host("laptop"), world.host("desktop")
+    content = big(1)
+    one.write("large", content)
+    good(world.sync(one, two))
+    (path,) = kept_signatures(two)
+    path.write_bytes(delta.signature(content[:-1] + b"x", seed=1))
+    one.write("large", content[:-1] + b"x more")
+    result, _ = good(world.sync(one, two))
+    assert one.tree() == two.tree()
+    assert result.sent.literal_bytes >= len(content)
+    assert not path.exists()
+
+
+def test_damaged_kept_signature_is_made_anew(world, signing):
+    one, two = world.host("laptop"), world.host("desktop")
+    content = big(1)
+    one.write("large", content)
+    good(world.sync(one, two))
+    (path,) = kept_signatures(two)
+    path.write_bytes(path.read_bytes()[:-1])
+    one.write("large", content + b"more")
+    result, _ = good(world.sync(one, two))
+    assert one.tree() == two.tree()
+    assert result.sent.literal_bytes < 20_000
+    assert len(signing) == 1
 
 
 def test_renames_and_copies_are_not_sent(world):

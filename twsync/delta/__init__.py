@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from twsync.delta.backend import BackendError, choose
-from twsync.delta.format import DeltaStats, PatchStats, SignatureInfo, check_signature
+from twsync.delta.format import DeltaStats, PatchStats, SignatureInfo, check_seed, check_signature
 from twsync.delta.tuning import block_length_for, strong_length_for
 from twsync.errors import FormatError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
-    from twsync.delta.interface import Backend, BytesLike, Readable, Seekable, Writable
+    from twsync.delta.interface import Backend, BytesLike, Readable, Seekable, Signing, Writable
 
 __all__ = [
     "BACKEND",
@@ -38,6 +38,7 @@ __all__ = [
     "patch",
     "signature",
     "signature_chunks",
+    "signing",
     "strong_length_for",
 ]
 
@@ -74,6 +75,17 @@ def signature_chunks(
     :raises UserError: (while reading) `old` has more blocks than a signature may have.
     """
     return _backend.signature_chunks(old, block_length, seed, strong_length=strong_length, executor=executor)
+
+
+def signing(size: int, seed: int = 0) -> Signing:
+    """Begin a signature of bytes that come one after the other, about `size` of them; the same that `signature_chunks` makes of the whole.
+
+    :param seed: as there.
+    :raises ValueError: `seed` is out of bounds, or no signature describes so large a file.
+    """
+    check_seed(seed)
+    block_length = block_length_for(size)
+    return _backend.signing(block_length, strong_length_for(size, block_length), seed)
 
 
 def delta(

@@ -13,7 +13,7 @@ from twsync import limits
 from twsync.delta._core import ffi, lib
 from twsync.delta._native_patch import patched
 from twsync.delta._native_search import searched
-from twsync.delta._native_signature import signed
+from twsync.delta._native_signature import Signing, signed
 from twsync.delta.format import DeltaStats, PatchStats, check_block_length, check_seed, check_signature, check_strong_length
 from twsync.delta.source import size_of
 from twsync.delta.tuning import lengths_for
@@ -57,6 +57,10 @@ class Native:
         check_strong_length(strong_length)
         check_seed(seed)
         return signed(self._kernel, old, block_length, strong_length, seed, executor)
+
+    def signing(self, block_length: int, strong_length: int, seed: int) -> Signing:
+        """See `twsync.delta.signing`."""
+        return Signing(self._kernel, block_length, strong_length, seed)
 
     def delta(
         self, sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None = None, executor: Executor | None = None

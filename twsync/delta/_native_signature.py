@@ -36,13 +36,10 @@ def signed(
     kernel: object, old: BytesLike | Readable, block_length: int, strong_length: int, seed: int, executor: Executor | None
 ) -> Iterator[bytes]:
     """The signature stream of `old` in chunks; see `twsync.delta.signature_chunks`."""
-    job = lib.twd_signature_new(kernel, block_length, strong_length, seed)
-    if job == ffi.NULL:
-        raise MemoryError
-    job = ffi.gc(job, lib.twd_signature_free)
+    job = _job(kernel, block_length, strong_length, seed)
     view = bytes_of(old)
     if view is not None:
-        yield from _stream(job, block_length, [(b"", view, True)])
+        yield from _stream(job, block_length, [(None, view, True)])
         return
     read_at: Callable[[memoryview, int], int] | None = getattr(old, "readinto_at", None)
     if executor is not None and read_at is not None and _SHORTEST_SPREAD <= block_length <= _LONGEST_SPREAD:
@@ -56,13 +53,20 @@ def signed(
         ahead.leave()
 
 
-def _read(ahead: Ahead) -> Iterator[tuple[bytes, memoryview, bool]]:
+def _job(kernel: object, block_length: int, strong_length: int, seed: int) -> object:
+    job = lib.twd_signature_new(kernel, block_length, strong_length, seed)
+    if job == ffi.NULL:
+        raise MemoryError
+    return ffi.gc(job, lib.twd_signature_free)
+
+
+def _read(ahead: Ahead) -> Iterator[tuple[None, memoryview, bool]]:
     """The file in portions."""
     last = False
     while not last:
         portion = ahead.next()
         last = portion.got < portion.size
-        yield b"", portion.buffer[: portion.got], last
+        yield None, portion.buffer[: portion.got], last
 
 
 def _spread(
@@ -98,30 +102,75 @@ def _spread(
                 future.exception()
 
 
-def _stream(job: object, block_length: int, parts: Iterable[tuple[bytes | bytearray, memoryview, bool]]) -> Iterator[bytes]:
-    buffers = ffi.new("twd_buffers *")
-    out = ffi.new("uint8_t[]", _OUT)
-    buffers.next_out, buffers.avail_out = out, _OUT
-    for entries, data, last in parts:
-        result = lib.TWD_MORE
-        if entries:
-            lib.twd_signature_step(job, buffers)  # without input: what it still has to give comes before them
-            if len(entries) > buffers.avail_out:
-                yield ffi.buffer(out, _OUT - buffers.avail_out)[:]
-                buffers.next_out, buffers.avail_out = out, _OUT
-            with ffi.from_buffer("uint8_t[]", entries) as held:
-                result = lib.twd_signature_add(job, held, len(entries))
-            ffi.memmove(buffers.next_out, entries, len(entries))
-            buffers.next_out += len(entries)
-            buffers.avail_out -= len(entries)
-        if result in (lib.TWD_MORE, lib.TWD_DONE):
-            with ffi.from_buffer("uint8_t[]", data) as held:
-                buffers.next_in, buffers.avail_in, buffers.last_in = held, len(data), last
-                while (result := lib.twd_signature_step(job, buffers)) == lib.TWD_FULL:
-                    yield ffi.buffer(out, _OUT)[:]
-                    buffers.next_out, buffers.avail_out = out, _OUT
+class _Stream:
+    """A job, and the buffer that it writes to."""
+
+    def __init__(self, job: object, block_length: int) -> None:
+        self._job = job
+        self._block_length = block_length
+        self._buffers = ffi.new("twd_buffers *")
+        self._out = ffi.new("uint8_t[]", _OUT)
+        self._empty()
+
+    def feed(self, data: memoryview, last: bool) -> Iterator[bytes]:
+        """Take the next bytes; the chunks that are full now."""
+        buffers = self._buffers
+        with ffi.from_buffer("uint8_t[]", data) as held:
+            buffers.next_in, buffers.avail_in, buffers.last_in = held, len(data), last
+            while (result := lib.twd_signature_step(self._job, buffers)) == lib.TWD_FULL:
+                yield self.rest()
+                self._empty()
+        self._check(result, lib.TWD_DONE if last else lib.TWD_MORE)
+
+    def add(self, entries: bytearray) -> Iterator[bytes]:
+        """Take entries that were made beside the job; the chunk that is full now, if one is."""
+        buffers = self._buffers
+        lib.twd_signature_step(self._job, buffers)  # without input: what it still has to give comes before them
+        if len(entries) > buffers.avail_out:
+            yield self.rest()
+            self._empty()
+        with ffi.from_buffer("uint8_t[]", entries) as held:
+            self._check(lib.twd_signature_add(self._job, held, len(entries)), lib.TWD_DONE)
+        ffi.memmove(buffers.next_out, entries, len(entries))
+        buffers.next_out += len(entries)
+        buffers.avail_out -= len(entries)
+
+    def rest(self) -> bytes:
+        """What the buffer holds."""
+        held: bytes = ffi.buffer(self._out, _OUT - self._buffers.avail_out)[:]
+        return held
+
+    def _empty(self) -> None:
+        self._buffers.next_out, self._buffers.avail_out = self._out, _OUT
+
+    def _check(self, result: int, wanted: int) -> None:
         if result == lib.TWD_TOO_MANY:
-            raise UserError(f"more than {limits.MAX_SIGNATURE_BLOCKS} blocks of {block_length} bytes; take a longer block length")
-        if result != (lib.TWD_DONE if last else lib.TWD_MORE):
+            raise UserError(f"more than {limits.MAX_SIGNATURE_BLOCKS} blocks of {self._block_length} bytes; take a longer block length")
+        if result != wanted:
             raise RuntimeError(f"the C core stopped with result {result}")
-    yield ffi.buffer(out, _OUT - buffers.avail_out)[:]
+
+
+def _stream(job: object, block_length: int, parts: Iterable[tuple[bytearray | None, memoryview, bool]]) -> Iterator[bytes]:
+    stream = _Stream(job, block_length)
+    for entries, data, last in parts:
+        if entries:
+            yield from stream.add(entries)
+        yield from stream.feed(data, last)
+    yield stream.rest()
+
+
+class Signing:
+    """See `twsync.delta.interface.Signing`."""
+
+    def __init__(self, kernel: object, block_length: int, strong_length: int, seed: int) -> None:
+        self._stream = _Stream(_job(kernel, block_length, strong_length, seed), block_length)
+        self._chunks: list[bytes] = []
+
+    def update(self, data: memoryview, /) -> None:
+        """See there."""
+        self._chunks.extend(self._stream.feed(data, False))
+
+    def finish(self) -> bytes:
+        """See there."""
+        self._chunks.extend(self._stream.feed(memoryview(b""), True))
+        return b"".join((*self._chunks, self._stream.rest()))

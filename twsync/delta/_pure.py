@@ -34,7 +34,7 @@ from twsync.errors import UserError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-__all__ = ["KERNEL", "NAME", "delta", "patch", "signature_chunks"]
+__all__ = ["KERNEL", "NAME", "delta", "patch", "signature_chunks", "signing"]
 
 NAME = "pure"
 KERNEL = "python"
@@ -58,37 +58,80 @@ def signature_chunks(
 
 
 def _signature(old: BytesLike | Readable, block_length: int, strong_length: int, seed: int) -> Iterator[bytes]:
-    stream = xxhash.xxh64(seed=0)
-    length = blocks = 0
-    chunk = bytearray(SIGNATURE_HEADER.pack(SIGNATURE_MAGIC, block_length, strong_length, seed))
-    for block in _blocks(old, block_length):
-        if blocks == limits.MAX_SIGNATURE_BLOCKS:
-            raise UserError(f"more than {limits.MAX_SIGNATURE_BLOCKS} blocks of {block_length} bytes; take a longer block length")
-        chunk += sums(block).packed.to_bytes(4, "big") + xxhash.xxh64_digest(block, seed)[:strong_length]
-        length += len(block)
-        blocks += 1
-        if len(chunk) >= _READ:
-            stream.update(chunk)
-            yield bytes(chunk)
-            chunk.clear()
-    trailer = SIGNATURE_TRAILER.pack(SIGNATURE_END, length, blocks, 0)
-    chunk += trailer[:-8]
-    stream.update(chunk)
-    yield bytes(chunk) + stream.intdigest().to_bytes(8, "big")
+    signing = Signing(block_length, strong_length, seed)
+    for portion in _portions(old, block_length):
+        signing.update(portion)
+        if len(signing.chunk) >= _READ:
+            yield signing.take()
+    yield signing.finish()
 
 
-def _blocks(source: BytesLike | Readable, length: int) -> Iterator[memoryview]:
-    """The bytes of `source` block by block; the blocks of a file share one buffer."""
+def signing(block_length: int, strong_length: int, seed: int) -> Signing:
+    """See `twsync.delta.signing`."""
+    return Signing(block_length, strong_length, seed)
+
+
+class Signing:
+    """See `twsync.delta.interface.Signing`."""
+
+    def __init__(self, block_length: int, strong_length: int, seed: int) -> None:
+        self._block_length, self._strong_length, self._seed = block_length, strong_length, seed
+        self._stream = xxhash.xxh64(seed=0)
+        self._length = self._blocks = 0
+        #: The beginning of a block.
+        self._held = bytearray()
+        self.chunk = bytearray(SIGNATURE_HEADER.pack(SIGNATURE_MAGIC, block_length, strong_length, seed))
+        "What was not taken yet."
+
+    def update(self, data: memoryview, /) -> None:
+        """See there."""
+        if self._held:
+            missing = self._block_length - len(self._held)
+            self._held += data[:missing]
+            data = data[missing:]
+            if len(self._held) < self._block_length:
+                return
+            self._add(memoryview(self._held))
+        whole = len(data) - len(data) % self._block_length
+        for start in range(0, whole, self._block_length):
+            self._add(data[start : start + self._block_length])
+        self._held = bytearray(data[whole:])
+
+    def take(self) -> bytes:
+        """What is complete so far, and not taken before."""
+        self._stream.update(self.chunk)
+        taken = bytes(self.chunk)
+        self.chunk.clear()
+        return taken
+
+    def finish(self) -> bytes:
+        """See there; without what was taken."""
+        if self._held:
+            self._add(memoryview(self._held))
+        self.chunk += SIGNATURE_TRAILER.pack(SIGNATURE_END, self._length, self._blocks, 0)[:-8]
+        return self.take() + self._stream.digest()
+
+    def _add(self, block: memoryview) -> None:
+        if self._blocks == limits.MAX_SIGNATURE_BLOCKS:
+            raise UserError(f"more than {limits.MAX_SIGNATURE_BLOCKS} blocks of {self._block_length} bytes; take a longer block length")
+        self.chunk += sums(block).packed.to_bytes(4, "big") + xxhash.xxh64_digest(block, self._seed)[: self._strong_length]
+        self._length += len(block)
+        self._blocks += 1
+
+
+def _portions(source: BytesLike | Readable, length: int) -> Iterator[memoryview]:
+    """The bytes of `source` in whole blocks, but for the last one; those of a file in a buffer that is used again."""
     view = bytes_of(source)
+    size = length * max(1, _READ // length)
     if view is not None:
-        yield from (view[start : start + length] for start in range(0, len(view), length))
+        yield from (view[start : start + size] for start in range(0, len(view), size))
         return
     fill = filler(source)  # type: ignore[arg-type]
-    buffer = memoryview(bytearray(length * max(1, _READ // length)))
-    got = len(buffer)
-    while got == len(buffer):
+    buffer = memoryview(bytearray(size))
+    got = size
+    while got == size:
         got = fill(buffer)
-        yield from (buffer[start : min(start + length, got)] for start in range(0, got, length))
+        yield buffer[:got]
 
 
 def delta(

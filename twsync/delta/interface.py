@@ -50,6 +50,19 @@ class Writable(Protocol):
         """Take some or all of `data`; return how many, None for all."""
 
 
+class Signing(Protocol):
+    """The signature of a file that is made while its bytes come."""
+
+    def update(self, data: memoryview, /) -> None:
+        """The next bytes, any number of them.
+
+        :raises UserError: there are more blocks than a signature may have.
+        """
+
+    def finish(self) -> bytes:
+        """The signature stream; nothing can be added any more."""
+
+
 class Backend(Protocol):
     """What `_native` and `_pure` both offer; see `twsync.delta` for the words."""
 
@@ -71,6 +84,9 @@ class Backend(Protocol):
         executor: Executor | None = None,
     ) -> Iterator[bytes]:
         """See `twsync.delta.signature_chunks`."""
+
+    def signing(self, block_length: int, strong_length: int, seed: int) -> Signing:
+        """See `twsync.delta.signing`; the lengths are good ones."""
 
     def delta(
         self, sig: BytesLike, new: BytesLike | Readable, *, stats: DeltaStats | None = None, executor: Executor | None = None

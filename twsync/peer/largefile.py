@@ -14,7 +14,7 @@ from typing import TypeAlias
 from twsync import delta
 from twsync.delta.tuning import LARGEST_FILE
 from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
-from twsync.limits import SMALL_FILE
+from twsync.limits import MAX_BULK, SIGNED_FILE, SMALL_FILE
 from twsync.peer.basis import Basis, Part, Received, largest_basis
 from twsync.peer.joining import Joining
 from twsync.peer.needs import Need
@@ -22,6 +22,7 @@ from twsync.peer.pace import unpack
 from twsync.peer.streams import Feed
 from twsync.peerwire.frames import Frame, Payload
 from twsync.store.paths import Gate
+from twsync.store.signatures import Signatures
 from twsync.store.source import open_source
 from twsync.store.staging import Partial, Staged, Staging
 
@@ -49,6 +50,8 @@ class Opening:
     "Bytes that are here, if it is asked for whole."
     kept: list[Part] = field(default_factory=list)
     "Open files of the basis."
+    older: bytes = b""
+    "Content id of the basis, if that is one file."
 
     def close(self) -> None:
         """Close everything; what was received stays for next time, unless it was used up or discarded."""
@@ -57,19 +60,29 @@ class Opening:
         self.partial.keep()
 
 
-def open_large(need: Need, gate: Gate, staging: Staging) -> Opening:
+def open_large(need: Need, gate: Gate, staging: Staging, seed: int) -> Opening:
     """Decide how a large file is asked for. What was received earlier is hashed again, so this takes its time.
 
+    :param seed: of the signature that is made of it while it comes.
     :raises StoreError: the disk cannot take it.
     """
+    opening = _open(need, gate, staging)
+    # The pure core takes longer to sum the blocks than it takes to read the file again.
+    if delta.BACKEND == "native" and SIGNED_FILE <= need.size <= LARGEST_FILE and not opening.partial.size:
+        opening.partial.signing = delta.signing(need.size, seed)
+    return opening
+
+
+def _open(need: Need, gate: Gate, staging: Staging) -> Opening:
     kept: list[Part] = []
     if need.content and not staging.find_partial(need.content):
         staging.claim_unknown(need.key, need.size, need.content)
     basis = _older(need, gate, staging, kept) if not need.whole and need.size <= LARGEST_FILE else None
+    older = need.basis.item.content if need.basis is not None and len(kept) == 1 else b""
     if not need.content:
-        return Opening(staging.create_unknown(need.key, need.size), basis, kept=kept)
+        return Opening(staging.create_unknown(need.key, need.size), basis, kept=kept, older=older)
     if basis is not None or need.whole:
-        return Opening(staging.create(need.content), basis, kept=kept)
+        return Opening(staging.create(need.content), basis, kept=kept, older=older)
     partial = staging.resume(need.content)
     if partial.size == need.size:
         staged = partial.finish()
@@ -102,15 +115,22 @@ def _older(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Basis 
     return basis if basis.size <= min(LARGEST_FILE, largest_basis(need.size)) else None
 
 
-def signature(basis: Basis, seed: int) -> Iterator[bytes]:
-    """The signature stream of a basis."""
+def signature(basis: Basis, older: bytes, signatures: Signatures, seed: int) -> Iterator[bytes]:
+    """The signature stream of a basis: the one that was kept, or one that is made now.
+
+    :param older: the basis' content id, if it is one file.
+    """
+    kept = signatures.find(older, basis.size) if older else None
+    if kept is not None:
+        yield from (kept[at : at + MAX_BULK] for at in range(0, len(kept), MAX_BULK))
+        return
     basis.seek(0)
     with ThreadPoolExecutor(2, "twsync signature") as beside:
         yield from delta.signature_chunks(basis, delta.block_length_for(basis.size), seed, executor=beside)
 
 
-def take_in(need: Need, opening: Opening, feed: Chunks) -> tuple[Staged | None, int, int]:
-    """Write what comes to staging until it ends.
+def take_in(need: Need, opening: Opening, feed: Chunks, signatures: Signatures) -> tuple[Staged | None, int, int]:
+    """Write what comes to staging until it ends, and keep its signature for next time.
 
     :returns: the staged file, None if it is not the content that was asked for; literal and matched bytes.
     :raises NotComingError: it was changed while it was read.
@@ -123,7 +143,7 @@ def take_in(need: Need, opening: Opening, feed: Chunks) -> tuple[Staged | None, 
             for data in _unpacked(feed, need.size - opening.offset):
                 partial.write(data)
                 literal += len(data)
-            return partial.finish(), literal, opening.offset
+            return _finish(partial, signatures), literal, opening.offset
         basis.seek(0)
         most = need.size + need.size // 8 + _DELTA_OVERHEAD
         chunks = _unpacked(feed, most)
@@ -135,16 +155,33 @@ def take_in(need: Need, opening: Opening, feed: Chunks) -> tuple[Staged | None, 
         except FormatError:
             # It does not fit the basis, or was spoilt on the way: read to its end, then ask again.
             partial.discard()
+            _doubt(opening, signatures)
             for _rest in _unpacked(feed, most):
                 pass
             return None, 0, 0
         for _rest in chunks:
             raise ProtocolError("content behind the end of a delta")
-        return partial.finish(), stats.literal_bytes, stats.matched_bytes
+        staged = _finish(partial, signatures)
+        if staged is None:
+            _doubt(opening, signatures)
+        return staged, stats.literal_bytes, stats.matched_bytes
     except (NotComingError, ProtocolError):
         # What came is of no one content.
         partial.discard()
         raise
+
+
+def _finish(partial: Partial, signatures: Signatures) -> Staged | None:
+    staged = partial.finish()
+    if staged is not None and partial.signing is not None:
+        signatures.keep(staged.content, partial.signing.finish())
+    return staged
+
+
+def _doubt(opening: Opening, signatures: Signatures) -> None:
+    """What a delta made is not the file: if a kept signature was to blame, it is the last time."""
+    if opening.older:
+        signatures.forget(opening.older)
 
 
 def _unpacked(feed: Chunks, most: int) -> Iterator[Payload]:

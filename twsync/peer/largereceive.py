@@ -20,6 +20,7 @@ from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
 from twsync.peerwire.frames import Frame, FrameType
 from twsync.store.paths import Gate
+from twsync.store.signatures import Signatures
 from twsync.store.staging import Partial, Staged, Staging
 
 
@@ -87,6 +88,7 @@ class LargeFiles:
         self._workshop = workshop
         self._gate = gate
         self._staging = staging
+        self._signatures = Signatures(gate)
         self._backlog = backlog
         self._seed = seed
         self._number = number
@@ -182,7 +184,7 @@ class LargeFiles:
     # --- one file ----------------------------------------------------------------------------------------------------------------------
 
     async def _get(self, need: Need, fetch: Fetch | None = None) -> None:
-        opening = await self._workshop.stream(open_large, need, self._gate, self._staging)
+        opening = await self._workshop.stream(open_large, need, self._gate, self._staging, self._seed())
         answer = Answer(need, "ok", None, fetch)
         try:
             staged = opening.staged
@@ -215,15 +217,15 @@ class LargeFiles:
                 fetch.transfer = transfer
                 self._dialogue.say(messages.Fetch(transfer, need.key, mode))
             if opening.basis is not None:
-                await self._send_signature(transfer, large, opening.basis, fetch)
-            staged, answer.literal_bytes, answer.matched_bytes = await self._workshop.stream(take_in, need, opening, feed)
+                await self._send_signature(transfer, large, opening.basis, opening.older, fetch)
+            staged, answer.literal_bytes, answer.matched_bytes = await self._workshop.stream(take_in, need, opening, feed, self._signatures)
             return staged
         finally:
             del self._under_way[transfer]
 
-    async def _send_signature(self, transfer: int, large: _Large, basis: Basis, fetch: Fetch | None) -> None:
+    async def _send_signature(self, transfer: int, large: _Large, basis: Basis, older: bytes, fetch: Fetch | None) -> None:
         large.signing = True
-        draw: Draw[bytes] = Draw(self._workshop, signature(basis, self._seed()))
+        draw: Draw[bytes] = Draw(self._workshop, signature(basis, older, self._signatures, self._seed()))
         try:
             while (chunk := await draw.next()) is not None and not (fetch and fetch.stopped):
                 self._dialogue.say_bulk(FrameType.SIGNATURE, transfer, chunk)

@@ -22,6 +22,7 @@ from twsync.store.apply import Applier
 from twsync.store.changes import Change
 from twsync.store.paths import Gate
 from twsync.store.recovery import recover
+from twsync.store.signatures import Signatures
 from twsync.store.staging import Staging
 
 
@@ -44,6 +45,7 @@ class Store:
         try:
             recover(gate, collection.rows, staging)
             staging.sweep(now_ns)
+            Signatures(gate).sweep(lambda content: bool(collection.rows.find_content(content, 1)))
             collection.rows.set_patterns(collection.ignore.digest)
             return cls(staging, Applier(gate, collection.rows, staging, session, now_ns=now_ns))
         except BaseException:

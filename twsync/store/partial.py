@@ -12,6 +12,7 @@ import msgspec
 from blake3 import blake3
 
 from twsync import limits
+from twsync.delta.interface import Signing
 from twsync.store.diskerrors import disk_errors
 
 #: Zeros at the start of a write that make it worth looking whether all of it is zeros: a block of common file systems.
@@ -50,6 +51,9 @@ class Partial:
     :param content: its content id; empty if nobody knows it yet. Then it is whatever comes.
     """
 
+    #: Its signature is made, too; set before anything is written, or left alone.
+    signing: Signing | None = None
+
     def __init__(self, home: Home, where: bytes, content: bytes, name: bytes, fd: int) -> None:
         self._home = home
         self._where = where
@@ -77,6 +81,9 @@ class Partial:
     def prove(self, data: bytes | bytearray | memoryview) -> None:
         """The half of `write` that needs no disk: these bytes come next. Another thread may `put` what came before, or these."""
         self._hasher.update(data)
+        if self.signing is not None:
+            with memoryview(data) as view:
+                self.signing.update(view)
 
     def put(self, data: bytes | bytearray | memoryview) -> int:
         """The other half of `write`.
