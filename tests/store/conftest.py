@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +13,14 @@ from blake3 import blake3
 
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
-from twsync.store import batches
+from twsync.store import batches, syscalls
 from twsync.store.apply import Applier
+from twsync.store.batches import Batches
 from twsync.store.changes import Change, Outcome, ordered
 from twsync.store.ignore import Ignore
 from twsync.store.journal import Journal
 from twsync.store.paths import Gate
+from twsync.store.place import Place
 from twsync.store.recovery import recover
 from twsync.store.scan import ScanResult, scan
 from twsync.store.staging import Staged, Staging
@@ -118,10 +121,46 @@ class Host:
         return recover(self.gate, self.rows, self.staging)
 
 
+@pytest.fixture(scope="session")
+def in_c(missing: Callable[[str], None]) -> Batches:
+    """The C part. TWSYNC_DELTA=pure asks to do without, so that its tests are skipped; else it is missed where it was not built."""
+    if os.environ.get("TWSYNC_DELTA") == "pure":
+        pytest.skip("TWSYNC_DELTA=pure does without the C part")
+    if batches.NATIVE is None:
+        missing("the C part of the store is not built here; TWSYNC_NATIVE=yes builds it")
+    assert batches.NATIVE is not None
+    return batches.NATIVE
+
+
 @pytest.fixture
 def singly(monkeypatch: pytest.MonkeyPatch) -> None:
     """File by file, as where the C part was not built."""
     monkeypatch.setattr(batches, "NATIVE", None)
+
+
+@pytest.fixture(params=["together", "singly", "plain", "mounts"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The kernel's ways to rename: all of them, many files at once (in C) or singly; none of the newer ones; none between twsync's folder
+    and the collection's."""
+    name: str = request.param
+    request.getfixturevalue("in_c" if name == "together" else "singly")
+    if name == "plain":
+        monkeypatch.setattr(syscalls, "_renameat2", None)
+    elif name == "mounts":
+        for verb in ("move", "exchange", "link_to", "replace"):
+            genuine = getattr(Place, verb)
+
+            def crossing(self, other, genuine=genuine):
+                if own(self) != own(other):
+                    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+                return genuine(self, other)
+
+            monkeypatch.setattr(Place, verb, crossing)
+    return name
+
+
+def own(place: Place) -> bool:
+    return "/.twsync" in str(Path(f"/proc/self/fd/{place.fd}").readlink())
 
 
 @pytest.fixture

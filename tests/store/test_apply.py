@@ -17,7 +17,7 @@ from twsync import limits
 from twsync.errors import StoreError
 from twsync.reconcile.model import Item
 from twsync.reconcile.versions import Version
-from twsync.store import barrier, batches, syscalls
+from twsync.store import barrier
 from twsync.store.batches import Batches
 from twsync.store.changes import Change
 from twsync.store.place import Place
@@ -26,35 +26,6 @@ from twsync.store.syscalls import LackingError
 
 def statuses(outcomes) -> dict[bytes, str]:
     return {key: outcome.reason or str(outcome.status) for key, outcome in outcomes.items()}
-
-
-@pytest.fixture(params=["exchange", "singly", "plain", "mounts"])
-def system(request, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The kernel's ways to rename: all of them, many files at once or singly; none of the newer ones; none between twsync's folder and the
-    collection's."""
-    limit(request.param, monkeypatch)
-    return request.param
-
-
-def limit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name != "exchange":
-        monkeypatch.setattr(batches, "NATIVE", None)
-    if name == "plain":
-        monkeypatch.setattr(syscalls, "_renameat2", None)
-    elif name == "mounts":
-        for verb in ("move", "exchange", "link_to", "replace"):
-            genuine = getattr(Place, verb)
-
-            def crossing(self, other, genuine=genuine):
-                if own(self) != own(other):
-                    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-                return genuine(self, other)
-
-            monkeypatch.setattr(Place, verb, crossing)
-
-
-def own(place: Place) -> bool:
-    return "/.twsync" in str(Path(f"/proc/self/fd/{place.fd}").readlink())
 
 
 def test_everything_that_can_happen_to_a_path(host, system: str) -> None:
@@ -363,7 +334,7 @@ def test_one_refused_item_does_not_stop_the_others(host, singly, monkeypatch, nu
     assert statuses(host.apply(*batch)) == {b"a": "done", b"b": reason, b"c": "done"}
 
 
-@pytest.mark.skipif(batches.NATIVE is None, reason="the C part was not built")
+@pytest.mark.usefixtures("in_c")
 def test_what_a_batch_does_not_do_is_done_singly_and_says_why(host, monkeypatch) -> None:
     genuine = Batches.place
 

@@ -6,7 +6,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,21 +24,20 @@ from twsync.store.recordjournal import RecordJournal
 from twsync.store.scan import ScanResult, scan
 from twsync.store.walk import entries_of
 
-NATIVE = batches.NATIVE
-both = pytest.mark.parametrize(
-    "native", [pytest.param(True, marks=pytest.mark.skipif(NATIVE is None, reason="the C part was not built")), False]
-)
+
+@pytest.fixture(params=["in_c", "singly"])
+def way(request: pytest.FixtureRequest) -> str:
+    """In C, or in Python."""
+    request.getfixturevalue(request.param)
+    name: str = request.param
+    return name
 
 
-@pytest.fixture
-def compare(native: bool, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Listing], Differences]:
-    def compared(folder: Path, known: Listing) -> Differences:
-        with monkeypatch.context() as patch:
-            if not native:
-                patch.setattr(batches, "NATIVE", None)
-            return in_folder(folder, lambda fd: differences(fd, known, b".vcf"))
+both = pytest.mark.usefixtures("way")
 
-    return compared
+
+def compare(folder: Path, known: Listing) -> Differences:
+    return in_folder(folder, lambda fd: differences(fd, known, b".vcf"))
 
 
 def in_folder(folder: Path, what):
@@ -54,7 +53,7 @@ def listed(folder: Path) -> Listing:
 
 
 @both
-def test_what_is_as_it_is_known_is_only_counted(compare, tmp_path) -> None:
+def test_what_is_as_it_is_known_is_only_counted(tmp_path) -> None:
     for name in ("a.vcf", "b.vcf", "c.txt", ".hidden.vcf", ".vcf", "vcf"):
         (tmp_path / name).write_bytes(name.encode())
     (tmp_path / ".twsync").mkdir()
@@ -67,7 +66,7 @@ def test_what_is_as_it_is_known_is_only_counted(compare, tmp_path) -> None:
 
 
 @both
-def test_every_kind_of_difference_is_found(compare, tmp_path) -> None:
+def test_every_kind_of_difference_is_found(tmp_path) -> None:
     names = ["same", "content", "size", "mode", "mtime", "replaced", "gone", "kind", "link"]
     for name in names:
         (tmp_path / f"{name}.vcf").write_bytes(b"old")
@@ -98,7 +97,7 @@ def test_every_kind_of_difference_is_found(compare, tmp_path) -> None:
 
 @both
 @pytest.mark.parametrize("field", range(1, 6))
-def test_every_field_of_a_stat_counts(compare, field: int, tmp_path) -> None:
+def test_every_field_of_a_stat_counts(field: int, tmp_path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.vcf").write_bytes(b"")
     (a, *stat), b = in_folder(tmp_path, lambda fd: sorted((name, *found[:5]) for name, found in entries_of(fd)))
@@ -108,7 +107,7 @@ def test_every_field_of_a_stat_counts(compare, field: int, tmp_path) -> None:
 
 
 @both
-def test_what_is_not_trusted_differs_always(compare, tmp_path) -> None:
+def test_what_is_not_trusted_differs_always(tmp_path) -> None:
     (tmp_path / "a.vcf").write_bytes(b"")
     known = listed(tmp_path)
     untrusted = Listing(known.names, known.stats[:16] + bytes(8) + known.stats[24:])
@@ -116,7 +115,7 @@ def test_what_is_not_trusted_differs_always(compare, tmp_path) -> None:
 
 
 @both
-def test_a_folder_that_cannot_be_listed(native, compare, tmp_path) -> None:
+def test_a_folder_that_cannot_be_listed(tmp_path) -> None:
     (tmp_path / "file").write_bytes(b"")
     fd = os.open(tmp_path / "file", os.O_RDONLY)
     try:
@@ -126,14 +125,14 @@ def test_a_folder_that_cannot_be_listed(native, compare, tmp_path) -> None:
         os.close(fd)
 
 
-@pytest.mark.skipif(NATIVE is None, reason="the C part was not built")
+@pytest.mark.usefixtures("in_c")
 @pytest.mark.parametrize("names", [b"", b"a.vcf", b"a.vcf\0b.vcf\0", b"a.vcf\0\0", b"a.vcf\0b"])
 def test_names_and_stats_that_do_not_belong_together_are_refused(names: bytes, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="names"):
         in_folder(tmp_path, lambda fd: differences(fd, Listing(names, bytes(40)), b".vcf"))
 
 
-@pytest.mark.skipif(NATIVE is None, reason="the C part was not built")
+@pytest.mark.usefixtures("in_c")
 @settings(max_examples=40, deadline=None)
 @given(
     there=st.lists(st.binary(min_size=1, max_size=9).filter(lambda name: not set(name) & {0, 0x2F}), max_size=30, unique=True),
@@ -271,13 +270,10 @@ def test_a_forgotten_collection_is_not_known(people) -> None:
 
 
 @pytest.mark.usefixtures("later")
-@both
-def test_edits_of_any_kind_are_found(native, people, monkeypatch) -> None:
+def test_edits_of_any_kind_are_found(way, people, monkeypatch) -> None:
     """Random histories: a look finds what a scan of everything finds, whatever was done, and however old the listing is."""
     monkeypatch.setattr(recordjournal, "_OUTDATED", 6)
-    if not native:
-        monkeypatch.setattr(batches, "NATIVE", None)
-    choice = random.Random(native)
+    choice = random.Random(way)
     names = [f"{number}.vcf" for number in range(24)]
     made = set()
     for round_ in range(60):
