@@ -125,11 +125,19 @@ def test_a_folder_that_cannot_be_listed(tmp_path) -> None:
         os.close(fd)
 
 
-@pytest.mark.usefixtures("in_c")
-@pytest.mark.parametrize("names", [b"", b"a.vcf", b"a.vcf\0b.vcf\0", b"a.vcf\0\0", b"a.vcf\0b"])
-def test_names_and_stats_that_do_not_belong_together_are_refused(names: bytes, tmp_path: Path) -> None:
+@both
+@pytest.mark.parametrize(
+    ("names", "size"),
+    [
+        *((names, 40) for names in (b"", b"\0", b"a.vcf", b"a.vcf\0b.vcf\0", b"a.vcf\0\0", b"a.vcf\0b", b"\0a.vcf")),
+        *((b"a.vcf\0", size) for size in (0, 39, 41, 80)),
+        *((names, 80) for names in (b"a.vcf\0\0", b"\0a.vcf\0", b"a.vcf\0b.vcf")),
+        (b"a.vcf\0\0b.vcf\0", 120),
+    ],
+)
+def test_names_and_stats_that_do_not_belong_together_are_refused(names: bytes, size: int, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="names"):
-        in_folder(tmp_path, lambda fd: differences(fd, Listing(names, bytes(40)), b".vcf"))
+        compare(tmp_path, Listing(names, bytes(size)))
 
 
 @pytest.mark.usefixtures("in_c")

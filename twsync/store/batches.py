@@ -61,7 +61,7 @@ class Batches:
             if not count:
                 return
             found = _FOUND.iter_unpack(bytes(ffi.buffer(stats, count * _FOUND.size)))
-            yield from zip(bytes(ffi.buffer(names, used[0])).split(b"\0"), found)  # noqa: B905 - an empty one behind the last name
+            yield from zip(bytes(ffi.buffer(names, used[0])).split(b"\0")[:-1], found, strict=True)
 
     def differences(
         self, fd: int, names: bytes, stats: bytes, suffix: bytes, own: bytes
@@ -72,6 +72,7 @@ class Batches:
         :param stats: what is known of each.
         :param own: a name that does not count.
         :raises OSError: it cannot be listed.
+        :raises ValueError: there is not a stat for each name, or a name is empty.
         """
         ffi, count = self._ffi, len(stats) // _FOUND.size
         places = 1 << (2 * count + 1).bit_length()
@@ -83,7 +84,7 @@ class Batches:
             known.names, known.names_size, known.stats, known.count = known_names, len(names), known_stats, count
             known.met, known.starts, known.table, known.mask = met, starts, table, places - 1
             known.secret = [*Struct("=QQ").unpack(os.urandom(16))]
-            if self._lib.twf_known_begin(known):
+            if len(stats) % _FOUND.size or self._lib.twf_known_begin(known):
                 raise ValueError("these are not names and their stats")
             while True:
                 used[0] = _NAMES
@@ -94,11 +95,13 @@ class Batches:
                     break
                 step = self._lib.twf_differing(known, suffix, own, room, used, listed, step)
                 found = _FOUND.iter_unpack(bytes(ffi.buffer(listed, step * _FOUND.size)))
-                changed += zip(bytes(ffi.buffer(room, used[0])).split(b"\0"), found)  # noqa: B905 - an empty one behind the last name
+                changed += zip(bytes(ffi.buffer(room, used[0])).split(b"\0")[:-1], found, strict=True)
         missing, seen, at = [], bytes(ffi.buffer(met)), -1
         while (at := seen.find(0, at + 1)) >= 0:
             start = starts[at]
             missing.append(names[start : names.index(0, start)])
+        if b"" in missing:
+            raise ValueError("one of these names is empty")
         return changed, missing, known.equal, known.other
 
     def contents(self, fd: int, names: Sequence[bytes]) -> Iterator[tuple[bytes, Found]]:

@@ -59,10 +59,14 @@ def differences(fd: int, known: Listing, suffix: bytes) -> Differences:
     """Compare an open folder with what is known of it.
 
     :raises OSError: it cannot be listed.
+    :raises ValueError: what is known is damaged: not a stat for each name, or an empty name.
     """
     if batches.NATIVE is not None:
         return Differences(*batches.NATIVE.differences(fd, known.names, known.stats, suffix, OWN))
-    unmet = dict(zip(known.names.split(b"\0"), _STAT.iter_unpack(known.stats)))  # noqa: B905 - an empty one behind the last name
+    *names, rest = known.names.split(b"\0")
+    if rest or b"" in names or len(names) * _STAT.size != len(known.stats):
+        raise ValueError("these are not names and their stats")
+    unmet = dict(zip(names, _STAT.iter_unpack(known.stats), strict=True))
     changed: list[tuple[bytes, Found]] = []
     equal = other = 0
     for name, found in entries_of(fd):
