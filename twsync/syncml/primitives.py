@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from twsync import limits
 from twsync.errors import FormatError
 from twsync.wbxml import Element
+
+_Value = TypeVar("_Value")
 
 
 def text(element: Element) -> str:
@@ -37,6 +42,21 @@ def number(element: Element) -> int | None:
     if not digits.isascii() or not digits.isdigit() or len(digits.lstrip("0")) > limits.MAX_SYNCML_DIGITS:
         return None
     return int(digits.lstrip("0") or "0")
+
+
+def by_name(element: Element) -> dict[str, Element]:
+    """The children by their names; of several of one name the last."""
+    return {child.name: child for child in element.children}
+
+
+def one(here: dict[str, Element], name: str, read: Callable[[Element], _Value]) -> _Value | None:
+    """What a child that may be missing holds.
+
+    :param here: the children, as `by_name` has them.
+    :param read: reads it.
+    """
+    child = here.get(name)
+    return None if child is None else read(child)
 
 
 def first_word(element: Element, name: str) -> str:
