@@ -8,7 +8,7 @@ import pytest
 
 from twsync.errors import FormatError, ProtocolError
 from twsync.sip.dialog import Dialog, DialogState, dialog_id
-from twsync.sip.message import CSeq, Message, Request, Response, copy, response_to
+from twsync.sip.message import CSeq, Message, Request, Response, adopt, response_to
 
 Read = Callable[..., Message]
 
@@ -134,7 +134,7 @@ def test_a_dialog_needs_tag_and_contact(invite: Request) -> None:
         Dialog.from_response(invite, response_to(invite, 200, headers=[("Contact", "<sip:a@b>")]))
     with pytest.raises(FormatError):
         Dialog.from_response(invite, response_to(invite, 200, tag="x"))
-    bare = copy(invite)
+    bare = adopt(invite)
     bare.headers.remove("Contact")
     with pytest.raises(FormatError):
         Dialog.from_request(bare, answer(invite))
@@ -145,6 +145,6 @@ def test_sequence_numbers_end(invite: Request) -> None:
     dialog.local_seq = 2**31 - 1
     with pytest.raises(ProtocolError):
         dialog.request("INFO")
-    later = copy(invite)
+    later = adopt(invite)
     later.cseq = CSeq(sequence=2**31 - 1, method="INVITE")
     assert Dialog.from_response(later, answer(later)).local_seq == 2**31 - 1

@@ -6,7 +6,7 @@ import pytest
 import sipmessage
 
 from twsync.errors import FormatError
-from twsync.sip.message import Request, Response, Via, adopt, copy, escape_reason, pop_via, push_via, response_to
+from twsync.sip.message import Request, Response, Via, adopt, escape_reason, pop_via, push_via, response_to
 
 
 def test_a_response_repeats_what_the_request_said(invite: Request) -> None:
@@ -21,13 +21,13 @@ def test_a_response_repeats_what_the_request_said(invite: Request) -> None:
 
 
 def response_to_request(invite: Request) -> Request:
-    twin = copy(invite)
+    twin = adopt(invite)
     twin.to_address = twin.to_address.with_tag("there")
     return twin
 
 
 def test_a_copy_shares_nothing(invite: Request) -> None:
-    twin = copy(invite)
+    twin = adopt(invite)
     push_via(twin, Via.parse("SIP/2.0/TLS proxy;branch=z9hG4bKp"))
     twin.headers.getlist("Record-Route").clear()
     assert len(invite.via) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -21,8 +22,8 @@ class Entry:
 class LazyGroup(click.Group):
     """A group of commands known by name, section and summary before they are imported."""
 
-    def __init__(self, name: str, entries: dict[str, Entry], **settings: object) -> None:
-        super().__init__(name, **settings)  # type: ignore[arg-type]
+    def __init__(self, name: str, entries: dict[str, Entry], **settings: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(name, **settings)
         self.entries = entries
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -115,7 +115,7 @@ def onward(request: Request, target: Address | None, path: tuple[str, ...] = ())
     :param target: the contact it goes to; None inside a dialog, where the Request-URI already names it.
     :param path: routes to the contact through proxies that stand between (RFC 3327).
     """
-    copy = sip.copy(request)
+    copy = sip.adopt(request)
     if target is not None:
         copy.uri = URI.parse(str(target.uri))
     copy.max_forwards = (limits.MAX_FORWARDS if request.max_forwards is None else request.max_forwards) - 1
@@ -130,7 +130,7 @@ def onward(request: Request, target: Address | None, path: tuple[str, ...] = ())
 
 def back(response: Response) -> Response:
     """The copy of a response that goes back: without this server's Via (section 16.7, step 3)."""
-    copy = sip.copy(response)
+    copy = sip.adopt(response)
     sip.pop_via(copy)
     copy.headers.remove(ASSERTED)
     return copy

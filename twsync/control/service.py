@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from twsync import __version__, limits
@@ -121,7 +122,7 @@ class Parts:
                 self.signalling.take_directory(users, devices, as_of)
                 self.signalling.take_requests(requests, as_of)
 
-        def failed(failure: Any) -> None:  # noqa: ANN401
+        def failed(failure: Failure) -> None:
             self._looking = False
             _log.error("the database cannot be read: {reason}", reason=failure.getErrorMessage())
 

@@ -20,9 +20,8 @@ from twsync.errors import FormatError
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Executor
 
-    from twsync.delta.interface import Backend, BytesLike, Readable, Seekable, Signing, Writable
+    from twsync.delta.interface import Backend, BytesLike, Executor, Readable, Seekable, Signing, Writable
 
 __all__ = [
     "BACKEND",

@@ -17,8 +17,9 @@ from twsync.errors import FormatError, TwsyncError
 TYPE_CHECKING = False  # so to type checkers it is true
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Executor
     from typing import BinaryIO
+
+    from twsync.delta.interface import Executor
 
 EXAMPLE = """example:
   python -m twsync.delta signature old.img old.sig       where the old file is
@@ -171,7 +172,7 @@ def _threads(file: BinaryIO) -> Iterator[Executor | None]:
         yield None
         return
     with Threads(2) as threads:
-        yield threads  # type: ignore[misc]
+        yield threads
 
 
 @contextmanager

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 
-from twsync.delta.source import filler
+from twsync.delta.source import filler, is_positional
 
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor, Future
     from typing import Any
 
-    from twsync.delta.interface import Readable
+    from twsync.delta.interface import Call, Executor, Readable
 
 
 class Portion:
@@ -58,15 +57,17 @@ class Ahead:
         self, source: Readable, room: int, size: int, executor: Executor | None, work: Callable[[Portion, bool], None] | None = None
     ) -> None:
         self._executor = executor
-        self._at: Callable[[memoryview, int], int] | None = getattr(source, "readinto_at", None) if executor is not None else None
-        spread = self._at is not None
+        self._at: Callable[[memoryview, int], int] | None = None
+        self._place = self._most = 0
+        if executor is not None:
+            self._most = 1
+            if is_positional(source):
+                self._at, self._place, self._most = source.readinto_at, source.tell(), 2
         self._fill = filler(source)
         self._work = work
         self._size = size
-        self._place: int = source.tell() if spread else 0  # type: ignore[attr-defined]
-        self._most = 0 if executor is None else 2 if spread else 1
         self._spare = [Portion(room, size) for _ in range(self._most + 1)]
-        self._under_way: deque[tuple[Portion, Future[None]]] = deque()
+        self._under_way: deque[tuple[Portion, Call[None]]] = deque()
         self._used: Portion | None = None
         for _ in range(self._most):
             self._submit(False)

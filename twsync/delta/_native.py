@@ -22,9 +22,8 @@ from twsync.errors import FormatError
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Executor
 
-    from twsync.delta.interface import BytesLike, Readable, Seekable, Writable
+    from twsync.delta.interface import BytesLike, Executor, Readable, Seekable, Writable
 
 
 class Native:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from twsync.delta._core import ffi, lib
 from twsync.delta._native_spread import Spread
 from twsync.delta.format import PatchStats
-from twsync.delta.source import bytes_of, filler, write_all
+from twsync.delta.source import filler, opened, write_all
 from twsync.errors import FormatError
 
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Executor, Future
 
-    from twsync.delta.interface import BytesLike, Seekable, Writable
+    from twsync.delta.interface import BytesLike, Call, Executor, Seekable, Writable
 
 #: Bytes read from the old file at once: they stay in a second-level cache until they are written.
 _READ = 256 * 1024
@@ -28,7 +27,7 @@ class _Beside:
 
     def __init__(self, executor: Executor | None) -> None:
         self._executor = executor
-        self._future: Future[None] | None = None
+        self._future: Call[None] | None = None
         #: Buffers needed, one of them for the call under way.
         self.buffers = 1 if executor is None else 2
 
@@ -115,26 +114,27 @@ class _Copier:
     def __init__(self, job: object, old: BytesLike | Seekable, out: Writable, executor: Executor | None) -> None:
         beside = _Beside(executor)
         self._job = job
-        self._old = old
+        self._old = source = opened(old)
         self._out = out
         self._beside = beside
-        self._view = bytes_of(old)
         size = _READ if beside.buffers == 1 else _READ_BESIDE
-        self._buffers = [memoryview(bytearray(size)) for _ in range(beside.buffers)] if self._view is None else [self._view]
-        self._fill = filler(old) if self._view is None else None  # type: ignore[arg-type]
+        if isinstance(source, memoryview):
+            self._buffers = [source]
+        else:
+            self._buffers = [memoryview(bytearray(size)) for _ in range(beside.buffers)]
+            self._fill = filler(source)
 
     def copy(self, offset: int, length: int) -> None:
         """Copy all of one range.
 
         :raises FormatError: the old file ends before it.
         """
-        if self._view is not None:
-            if offset + length > len(self._view):
+        if isinstance(self._old, memoryview):
+            if offset + length > len(self._old):
                 raise FormatError("delta: the old file is shorter than the one it was made for")
-            self._take(self._view[offset : offset + length])
+            self._take(self._old[offset : offset + length])
             return
-        assert self._fill is not None
-        self._old.seek(offset)  # type: ignore[union-attr]
+        self._old.seek(offset)
         while length:
             part = self._buffers[0][:length]
             self._buffers.reverse()  # the other one may be under way to the new file; what was before is written

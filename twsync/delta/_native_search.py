@@ -10,15 +10,14 @@ from __future__ import annotations
 from twsync.delta._ahead import Ahead, fill_at
 from twsync.delta._core import ffi, lib
 from twsync.delta.format import DeltaStats
-from twsync.delta.source import bytes_of
+from twsync.delta.source import is_positional, opened
 
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Executor
 
     from twsync.delta._ahead import Portion
-    from twsync.delta.interface import BytesLike, Positional, Readable
+    from twsync.delta.interface import BytesLike, Executor, Positional, Readable
 
 #: Bytes of a portion of a file, behind what the search has left of the one before.
 _AHEAD = 1024 * 1024
@@ -35,16 +34,16 @@ def searched(
 ) -> Iterator[bytes]:
     """The delta stream of `new` in chunks; see `twsync.delta.delta`."""
     search = _Search(table, kernel, stats)
-    view = bytes_of(new)
-    if view is not None:
-        yield from search.over(view, True)
+    source = opened(new)
+    if isinstance(source, memoryview):
+        yield from search.over(source, True)
         yield search.rest()
         return
     foresee = None
-    if hasattr(new, "readinto_at") and block_length <= _LONGEST_FORESEEN:
-        foresee = _Foresight(table, kernel, block_length, new)  # type: ignore[arg-type]
+    if is_positional(source) and block_length <= _LONGEST_FORESEEN:
+        foresee = _Foresight(table, kernel, block_length, source)
     room = lib.twd_search_window(search.job)
-    ahead = Ahead(new, room, _AHEAD, executor, foresee)  # type: ignore[arg-type]
+    ahead = Ahead(source, room, _AHEAD, executor, foresee)
     last = vain = False
     try:
         while not last:

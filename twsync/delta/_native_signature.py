@@ -8,15 +8,14 @@ from twsync import limits
 from twsync.delta._ahead import Ahead, fill_at
 from twsync.delta._core import ffi, lib
 from twsync.delta.format import WEAK_LENGTH
-from twsync.delta.source import bytes_of
+from twsync.delta.source import is_positional, opened
 from twsync.errors import UserError
 
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Executor, Future
 
-    from twsync.delta.interface import BytesLike, Readable
+    from twsync.delta.interface import BytesLike, Call, Executor, Readable
 
 #: Bytes read from a file at once: they stay in a second-level cache between read and sum.
 _READ = 256 * 1024
@@ -37,16 +36,15 @@ def signed(
 ) -> Iterator[bytes]:
     """The signature stream of `old` in chunks; see `twsync.delta.signature_chunks`."""
     job = _job(kernel, block_length, strong_length, seed)
-    view = bytes_of(old)
-    if view is not None:
-        yield from _stream(job, block_length, [(None, view, True)])
+    source = opened(old)
+    if isinstance(source, memoryview):
+        yield from _stream(job, block_length, [(None, source, True)])
         return
-    read_at: Callable[[memoryview, int], int] | None = getattr(old, "readinto_at", None)
-    if executor is not None and read_at is not None and _SHORTEST_SPREAD <= block_length <= _LONGEST_SPREAD:
-        place: int = old.tell()  # type: ignore[union-attr]
-        yield from _stream(job, block_length, _spread(job, block_length, WEAK_LENGTH + strong_length, read_at, place, executor))
+    if executor is not None and is_positional(source) and _SHORTEST_SPREAD <= block_length <= _LONGEST_SPREAD:
+        entry = WEAK_LENGTH + strong_length
+        yield from _stream(job, block_length, _spread(job, block_length, entry, source.readinto_at, source.tell(), executor))
         return
-    ahead = Ahead(old, 0, _READ if executor is None else _READ_BESIDE, executor)  # type: ignore[arg-type]
+    ahead = Ahead(source, 0, _READ if executor is None else _READ_BESIDE, executor)
     try:
         yield from _stream(job, block_length, _read(ahead))
     finally:
@@ -87,7 +85,7 @@ def _spread(
         spare.append(buffer)
         return entries, rest, got < size
 
-    under_way: deque[Future[tuple[bytearray, memoryview, bool]]] = deque()
+    under_way: deque[Call[tuple[bytearray, memoryview, bool]]] = deque()
     last = False
     try:
         while not last:

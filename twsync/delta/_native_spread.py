@@ -17,9 +17,8 @@ from twsync.errors import FormatError
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor, Future
 
-    from twsync.delta.interface import Writable
+    from twsync.delta.interface import Call, Executor, Writable
 
 #: Bytes of a batch: they stay in a second-level cache from the reading to the writing.
 _BATCH = 1024 * 1024
@@ -40,7 +39,7 @@ class Spread:
         self._read_at = read_at
         self._out = out
         self._executor = executor
-        self._under_way: deque[Future[list[bytes | memoryview]]] = deque()
+        self._under_way: deque[Call[list[bytes | memoryview]]] = deque()
         #: Literals, and (offset, length) in the old file.
         self._batch: list[memoryview | tuple[int, int]] = []
         self._filled = 0
@@ -91,7 +90,7 @@ class Spread:
                 self._account()
 
     def _put(
-        self, batch: list[memoryview | tuple[int, int]], size: int, before: Future[list[bytes | memoryview]] | None
+        self, batch: list[memoryview | tuple[int, int]], size: int, before: Call[list[bytes | memoryview]] | None
     ) -> list[bytes | memoryview]:
         """Fill a buffer and write it; returns what the output's checksum is made of. In a thread."""
         buffer = self._spare.pop() if self._spare else memoryview(b"")

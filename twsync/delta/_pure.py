@@ -7,7 +7,6 @@ names are used there, here and in csrc/search.c.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import xxhash
 
@@ -26,13 +25,10 @@ from twsync.delta.format import (
     check_signature,
     check_strong_length,
 )
-from twsync.delta.interface import BytesLike, Readable
-from twsync.delta.source import bytes_of, filler, size_of
+from twsync.delta.interface import BytesLike, Executor, Readable
+from twsync.delta.source import filler, opened, size_of
 from twsync.delta.tuning import lengths_for
 from twsync.errors import UserError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
 
 __all__ = ["KERNEL", "NAME", "delta", "patch", "signature_chunks", "signing"]
 
@@ -121,12 +117,12 @@ class Signing:
 
 def _portions(source: BytesLike | Readable, length: int) -> Iterator[memoryview]:
     """The bytes of `source` in whole blocks, but for the last one; those of a file in a buffer that is used again."""
-    view = bytes_of(source)
+    old = opened(source)
     size = length * max(1, _READ // length)
-    if view is not None:
-        yield from (view[start : start + size] for start in range(0, len(view), size))
+    if isinstance(old, memoryview):
+        yield from (old[start : start + size] for start in range(0, len(old), size))
         return
-    fill = filler(source)  # type: ignore[arg-type]
+    fill = filler(old)
     buffer = memoryview(bytearray(size))
     got = size
     while got == size:

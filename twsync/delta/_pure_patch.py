@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING
 
 import xxhash
 
@@ -18,12 +17,9 @@ from twsync.delta.format import (
     OP_LITERAL,
     PatchStats,
 )
-from twsync.delta.interface import BytesLike, Seekable, Writable
-from twsync.delta.source import bytes_of, filler, write_all
+from twsync.delta.interface import BytesLike, Executor, Seekable, Writable
+from twsync.delta.source import filler, opened, write_all
 from twsync.errors import FormatError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
 
 _READ = 256 * 1024
 
@@ -72,12 +68,12 @@ class _Writer:
     """Writes the new file and keeps its checksum."""
 
     def __init__(self, old: BytesLike | Seekable, out: Writable, copy: Callable[[int, int], None] | None) -> None:
-        self._old = old
+        self._old = source = opened(old)
         self._copy = copy
         self._out = out
-        self._view = bytes_of(old)
-        self._fill = filler(old) if self._view is None else None  # type: ignore[arg-type]
-        self._buffer = memoryview(bytearray(_READ if self._view is None else 0))
+        if not isinstance(source, memoryview):
+            self._fill = filler(source)
+            self._buffer = memoryview(bytearray(_READ))
         self.literal_bytes = self.matched_bytes = 0
         #: Whether all that was written went through the checksum.
         self.proves = True
@@ -105,8 +101,8 @@ class _Writer:
             self.matched_bytes += length
             self._copy(offset, length)
             return
-        if self._view is None:
-            self._old.seek(offset)  # type: ignore[union-attr]
+        if not isinstance(self._old, memoryview):
+            self._old.seek(offset)
         while length:
             block = xxhash.xxh64(seed=self._seed)
             left = min(length, self._block_length)
@@ -122,11 +118,8 @@ class _Writer:
 
     def _old_bytes(self, offset: int, want: int) -> memoryview:
         """The next `want` bytes of the old file, which stand at `offset`."""
-        if self._view is not None:
-            data = self._view[offset : offset + want]
-        else:
-            assert self._fill is not None
-            data = self._buffer[: self._fill(self._buffer[:want])]
+        source = self._old
+        data = source[offset : offset + want] if isinstance(source, memoryview) else self._buffer[: self._fill(self._buffer[:want])]
         if len(data) < want:
             raise FormatError("delta: the old file is shorter than the one it was made for")
         return data

@@ -28,7 +28,7 @@ from twsync.delta.format import (
     varint,
 )
 from twsync.delta.interface import BytesLike, Readable
-from twsync.delta.source import bytes_of, filler
+from twsync.delta.source import filler, opened
 
 #: Windows whose sums are computed at once behind a match; doubled up to MOST_WINDOWS while nothing is found.
 _FEWEST_WINDOWS = 256
@@ -78,14 +78,14 @@ class Window:
     """The new file from the first byte that is not yet written as an operation."""
 
     def __init__(self, source: BytesLike | Readable, block_length: int) -> None:
-        view = bytes_of(source)
+        new = opened(source)
         self.start = 0
-        if view is not None:
-            self.view, self.end, self._fill = view, len(view), None
+        if isinstance(new, memoryview):
+            self.view, self.end, self._fill = new, len(new), None
         else:
             self.view = memoryview(bytearray(block_length + limits.MAX_LITERAL + _AHEAD))
             self.end = 0
-            self._fill = filler(source)  # type: ignore[arg-type]
+            self._fill = filler(new)
 
     def available(self, want: int) -> int:
         """How many bytes there are; fewer than `want` (a block, the longest literal and a byte at most) only at the end of the file."""

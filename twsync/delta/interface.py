@@ -6,17 +6,38 @@ The native core imports it for type checkers only: `typing` would cost 10 ms, a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from twsync.delta.format import DeltaStats, PatchStats
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from typing_extensions import Buffer
 
 #: Bytes in memory: bytes, bytearray, memoryview, mmap, array …
 BytesLike: TypeAlias = "Buffer"
+
+_Given = TypeVar("_Given")
+_Given_co = TypeVar("_Given_co", covariant=True)
+
+
+class Call(Protocol[_Given_co]):
+    """A call under way on an executor: as much of a `concurrent.futures.Future` as is used here."""
+
+    def result(self) -> _Given_co:
+        """Wait for its end; what it gives or raises."""
+
+    def exception(self) -> BaseException | None:
+        """Wait for its end; what it has raised."""
+
+    def cancel(self) -> bool:
+        """Whether it has not begun, and never will."""
+
+
+class Executor(Protocol):
+    """Threads that make calls: as much of a `concurrent.futures.Executor` as is used here."""
+
+    def submit(self, function: Callable[..., _Given], /, *arguments: object) -> Call[_Given]:
+        """Let one of the threads make a call."""
 
 
 class Readable(Protocol):

@@ -7,30 +7,33 @@ import io
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeGuard, TypeVar
 
-    from twsync.delta.interface import BytesLike, Readable, Writable
+    from twsync.delta.interface import BytesLike, Positional, Readable, Writable
+
+    File = TypeVar("File", bound=Readable)
 
 
-def bytes_of(source: object) -> memoryview | None:
-    """A flat view of `source` if it is bytes in memory, None if it is a file.
+def opened(source: BytesLike | File) -> memoryview | File:
+    """A flat view of `source` if it is bytes in memory, itself if it is a file.
 
     :raises TypeError: it is neither bytes-like nor has a `read` method.
     """
+    given: Any = source
     try:
-        return memoryview(source).cast("B")  # type: ignore[arg-type]
+        return memoryview(given).cast("B")
     except TypeError:
-        if hasattr(source, "read"):
-            return None
+        if hasattr(given, "read"):
+            file: File = given
+            return file
         raise TypeError(f"bytes or a binary file is needed, not {type(source).__name__}") from None
 
 
 def size_of(source: BytesLike | Readable) -> int | None:
     """Bytes that are left of `source`; None if it is a stream that cannot seek."""
-    view = bytes_of(source)
-    if view is not None:
-        return len(view)
-    file: Any = source
+    file: Any = opened(source)
+    if isinstance(file, memoryview):
+        return len(file)
     try:
         here: int = file.tell()
         end: int = file.seek(0, io.SEEK_END)
@@ -38,6 +41,11 @@ def size_of(source: BytesLike | Readable) -> int | None:
     except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
         return None
     return max(0, end - here)
+
+
+def is_positional(source: object) -> TypeGuard[Positional]:
+    """Whether a file can be read at any place, by several threads at once."""
+    return hasattr(source, "readinto_at")
 
 
 def filler(source: Readable) -> Callable[[memoryview], int]:

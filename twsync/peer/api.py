@@ -100,7 +100,7 @@ class Api:
             "restore": (RestoreArguments, self._restore), **(more or {}),
         }  # fmt: skip
 
-    async def __call__(self, name: str, arguments: dict[str, Any], report: Report) -> Any:  # noqa: ANN401 - any JSON document
+    async def __call__(self, name: str, arguments: dict[str, Any], report: Report) -> object:
         """Answer one call.
 
         :raises TwsyncError: it cannot be done; what the client is told.
@@ -183,21 +183,21 @@ class Api:
     async def _trust(self, wanted: DeviceArguments, _report: Report) -> dict[str, Any]:
         return mending.trust(self._journal, wanted.device, self._host.acquaintance.announced(wanted.device), self._now_ns())
 
-    async def _resolve(self, wanted: ResolveArguments, _report: Report) -> Any:  # noqa: ANN401
+    async def _resolve(self, wanted: ResolveArguments, _report: Report) -> object:
         conflict = self._journal.conflicts.get(wanted.number)
         if conflict is None:
             raise UserError(f"There is no conflict {wanted.number}; `twsync conflicts` lists them.", code="not-found")
         arguments = (self._host.settings, self._journal, wanted.number, wanted.keep, self._now_ns())
         return await self._alone(conflict.collection, mending.resolve, *arguments)
 
-    async def _restore(self, wanted: RestoreArguments, _report: Report) -> Any:  # noqa: ANN401
+    async def _restore(self, wanted: RestoreArguments, _report: Report) -> object:
         try:
             key, to = bytes.fromhex(wanted.item), None if wanted.to is None else bytes.fromhex(wanted.to)
         except ValueError:
             raise UserError("The item's name is not in hexadecimal.") from None
         return await self._alone(wanted.collection, mending.restore, self._host.settings, wanted.collection, wanted.session, key, to)
 
-    async def _alone(self, collection: str, work: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+    async def _alone(self, collection: str, work: Callable[..., object], *arguments: object) -> object:
         """Do something to a collection while no session uses it."""
         if not self._host.sessions.take(collection):
             raise UserError(f"{collection} is being synchronised; try again when that is done, `twsync status` shows it.", code="busy")

@@ -68,8 +68,8 @@ class Asker:
             if started is not None:
                 started(request, transaction)
             response = await answer
-            challenged = isinstance(response, Response) and response.code in (401, 407)
-            if challenged and challenges < MAX_CHALLENGES and self._credentials.challenged(response):  # type: ignore[arg-type]
-                challenges += 1
-                continue
-            return request, response
+            if not isinstance(response, Response) or response.code not in (401, 407):
+                return request, response
+            if challenges == MAX_CHALLENGES or not self._credentials.challenged(response):
+                return request, response
+            challenges += 1

@@ -102,10 +102,10 @@ class LocalProtocol(Protocol):
         self._busy = True
         Deferred.fromCoroutine(self._run(call)).addBoth(self._done)
 
-    async def _run(self, call: Call) -> Any:  # noqa: ANN401 - any JSON value
+    async def _run(self, call: Call) -> object:
         return await self._dispatch(call.call, call.arguments, lambda event: self._answer({"event": event}))
 
-    def _done(self, outcome: Any) -> None:  # noqa: ANN401 - any JSON value
+    def _done(self, outcome: object) -> None:
         if isinstance(outcome, Failure):
             self._answer({"error": failure_document(outcome)})
         else:

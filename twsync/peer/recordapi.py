@@ -79,5 +79,5 @@ class RecordCalls:
     async def _syncml(self, wanted: SyncmlArguments, report: Report) -> list[Any]:
         return [msgspec.to_builtins(result) for result in await self._servers.synchronise(wanted.order(), report)]
 
-    async def _undo(self, wanted: UndoArguments, _report: Report) -> Any:  # noqa: ANN401
+    async def _undo(self, wanted: UndoArguments, _report: Report) -> object:
         return await self._in_thread(mending.undo, self._records, wanted.session)

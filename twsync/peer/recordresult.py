@@ -106,8 +106,8 @@ def failure_of(outcome: Result | None) -> TwsyncError | None:
     """What a client's outcome says of the one datastore."""
     if outcome is None:
         return None
-    errors: Sequence[object] = [outcome.error, *(store.error for store in outcome.stores)]
-    return next((SessionError(error.message, error.code) for error in errors if error is not None), None)  # type: ignore[attr-defined]
+    errors = [outcome.error, *(store.error for store in outcome.stores)]
+    return next((SessionError(error.message, error.code) for error in errors if error is not None), None)
 
 
 def _copy(key: bytes) -> str | None:

@@ -6,7 +6,6 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -15,7 +14,7 @@ from twsync import limits
 from twsync.peer.asking import Asker
 from twsync.peer.identity import Identity
 from twsync.peer.refusals import Refusal, understood
-from twsync.sip.message import Address, Response, Via
+from twsync.sip.message import Address, Request, Response, Via
 from twsync.transport.interfaces import Clock, Delayed
 from twsync.transport.siptls import Lost
 
@@ -109,7 +108,7 @@ class Registration:
         self.stop()
         await self._asker.ask(lambda: self._request(0))
 
-    def _request(self, expires: int) -> Any:  # noqa: ANN401
+    def _request(self, expires: int) -> Request:
         self._sequence += 1
         return self._identity.register(self._asker.flow.local, self.call_id, self._sequence, self._tag, expires)
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from twsync.errors import TwsyncError
@@ -196,7 +197,7 @@ class Draw(Generic[T]):
         self._over = True
         self._wake()
 
-    def _fail(self, failure: Any) -> None:  # noqa: ANN401 - a Failure
+    def _fail(self, failure: Failure) -> None:
         self._error = failure.value
         self._wake()
 

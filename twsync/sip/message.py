@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterable
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, overload
 
 import sipmessage
 from sipmessage import CSeq, Headers, MediaType
@@ -34,7 +34,6 @@ __all__ = [
     "Response",
     "Via",
     "adopt",
-    "copy",
     "escape_reason",
     "pop_via",
     "push_via",
@@ -172,23 +171,14 @@ class Response(_TypedHeaders, sipmessage.Response):
 
 
 Message: TypeAlias = Request | Response
-_M = TypeVar("_M", Request, Response)
 
 
-def copy(message: _M) -> _M:
-    """A copy whose headers can be changed without changing the original's."""
-    twin = (
-        Request(message.method, message.uri, message.body)
-        if isinstance(message, Request)
-        else Response(message.code, message.phrase, message.body)
-    )
-    for name in message.headers.keys():  # noqa: SIM118 - no mapping
-        twin.headers.setlist(name, list(message.headers.getlist(name)))
-    return twin  # type: ignore[return-value]
-
-
+@overload
+def adopt(message: sipmessage.Request) -> Request: ...
+@overload
+def adopt(message: sipmessage.Response) -> Response: ...
 def adopt(message: sipmessage.Request | sipmessage.Response) -> Message:
-    """A copy in this module's classes of a message that was built with `sipmessage`'s."""
+    """A copy in this module's classes, whose headers can be changed without changing the original's."""
     twin: Message = (
         Request(message.method, message.uri, message.body)
         if isinstance(message, sipmessage.Request)

@@ -79,7 +79,9 @@ class LargeObject:
 
     def take(self, chunk: Change) -> None:
         """`chunk`, the last that `chunk` gave, was written."""
-        self._at += octets(chunk.items[0].data)  # type: ignore[arg-type]  # text or bytes, as `chunk` made it
+        data = chunk.items[0].data
+        assert isinstance(data, str | bytes)
+        self._at += octets(data)
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -165,8 +167,9 @@ class Assembly:
         first, parts, want = self._first, self._parts, self._want
         self._forget()
         whole: str | bytes
-        if all(isinstance(part, str) for part in parts):
-            whole = "".join(parts)  # type: ignore[arg-type]  # all are text
+        texts = [part for part in parts if isinstance(part, str)]
+        if len(texts) == len(parts):
+            whole = "".join(texts)
         else:
             raw = b"".join(part.encode() if isinstance(part, str) else part for part in parts)
             try:
