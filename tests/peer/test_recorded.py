@@ -22,16 +22,18 @@ class Collections:
         self.records = SimpleNamespace(datastores=lambda *_: None)
         self.busy = set(busy)
         self.asked = []
+        self.gone = set()
 
-    def open(self, wanted, name, peer, patience):
-        self.asked.append((name, patience))
+    def open(self, wanted, name, peer, wait):
+        self.asked.append((name, wait.seconds))
+        self.gone.add(wait.gone)
         if name in self.busy:
             raise StoreError("It is being synchronised.", "busy")
         return SimpleNamespace(store=name)
 
 
-def session(collections):
-    return RecordedDatastores(collections, Side.SERVER, "phone/phone-1", None, None, False)
+def session(collections, gone=bool):
+    return RecordedDatastores(collections, Side.SERVER, "phone/phone-1", None, None, False, gone)
 
 
 def refused(datastores, name):
@@ -46,6 +48,14 @@ def test_who_asks_again_waits_and_in_vain_no_more():
     for name in ("one", "one", "one", "one", "two", "two"):
         refused(datastores, name)
     assert collections.asked == [("one", 0.0), ("one", SYNCML_PATIENCE), ("one", 0.0), ("one", 0.0), ("two", 0.0), ("two", 0.0)]
+
+
+def test_who_waits_can_see_whether_the_client_has_gone_away():
+    collections = Collections("one")
+    datastores = session(collections, gone := (lambda: True))
+    for _ in range(3):
+        refused(datastores, "one")
+    assert collections.gone == {gone}
 
 
 def test_a_session_waits_no_more_often_than_the_limit():

@@ -21,7 +21,7 @@ class Server:
         self.addresses = []
         self._answer = answer
 
-        def answers(address, token, body, content_type, origin):
+        def answers(address, token, body, content_type, origin, gone):
             self.addresses.append(address)
             self.seen.append((token, body, content_type))
             return self._answer or succeed(Answer(200, b"<reply/>", "application/vnd.syncml+xml"))

@@ -18,7 +18,7 @@ from twsync.reconcile.model import RecordPolicy, Side
 from twsync.reconcile.safety import ALLOW
 from twsync.session.datatypes import SyncProtocol
 from twsync.session.result import SessionResult, State, printable
-from twsync.store.recordhost import RecordHost
+from twsync.store.recordhost import AT_ONCE, RecordHost, Wait
 from twsync.store.syncmldatastore import RecordDatastore
 from twsync.store.syncmlsession import Terms
 from twsync.syncml.clientresult import StoreResult
@@ -83,20 +83,20 @@ class Recorder:
 
     def datastores(
         self, side: Side, partner: str, granted: Sequence[str] | None, closed: Callable[[Opened], None] | None = None,
-        *, allow_deletes: bool = False,
+        *, allow_deletes: bool = False, gone: Callable[[], bool] = bool,
     ) -> RecordedDatastores:  # fmt: skip
         """The collections that a session with `partner` may reach.
 
         :param granted: their names; None: all.
         :param closed: told of each that was begun when it is closed, in the thread that does it. None: somebody else tells the history how
             they ended, and what was opened is there from the start.
+        :param gone: asked in the thread of a message: whether its client has gone away.
         """
-        return RecordedDatastores(self, side, partner, granted, closed, allow_deletes)
+        return RecordedDatastores(self, side, partner, granted, closed, allow_deletes, gone)
 
-    def open(self, wanted: RecordedDatastores, name: str, peer: Peer, patience: float = 0.0) -> Opened:
+    def open(self, wanted: RecordedDatastores, name: str, peer: Peer, wait: Wait = AT_ONCE) -> Opened:
         """Open one, in a thread.
 
-        :param patience: seconds to wait for others to let go of it.
         :raises TwsyncError: it cannot be opened.
         """
         wanted.known(name)
@@ -120,7 +120,7 @@ class Recorder:
                 wanted.closed(opened)
 
         try:
-            store = self.records.datastores(terms, wanted.granted).open(name, peer, closed, begun, patience)
+            store = self.records.datastores(terms, wanted.granted).open(name, peer, closed, begun, wait)
         except TwsyncError as error:
             if wanted.side is Side.CLIENT or error.code == "busy":
                 raise
@@ -155,7 +155,7 @@ class RecordedDatastores:
 
     def __init__(
         self, recorder: Recorder, side: Side, partner: str, granted: Sequence[str] | None, closed: Callable[[Opened], None] | None,
-        allow_deletes: bool,
+        allow_deletes: bool, gone: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._recorder = recorder
         self.side = side
@@ -165,6 +165,7 @@ class RecordedDatastores:
         self.allow_deletes = allow_deletes
         self.opened: list[Opened] = []
         self.messages = Messages()
+        self._gone = gone
         self._busy = ""
         self._waits = MAX_SYNCML_WAITS
         self._shown = recorder.records.datastores(Terms(session="", side=side), granted)
@@ -187,7 +188,7 @@ class RecordedDatastores:
         """Open for a session. Who asks again for what was busy waits for others to let go of it; if in vain, no more in this session."""
         patient, self._busy = self._busy == name and self._waits > 0, ""
         try:
-            return self._recorder.open(self, name, peer, SYNCML_PATIENCE if patient else 0.0).store
+            return self._recorder.open(self, name, peer, Wait(SYNCML_PATIENCE if patient else 0.0, self._gone)).store
         except TwsyncError as error:
             if error.code == "busy":
                 self._busy, self._waits = name, 0 if patient else self._waits

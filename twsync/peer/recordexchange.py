@@ -160,7 +160,9 @@ class RecordExchange:
 
         patience = Patience(self._clock, lambda: server.moved, give_up)
 
-        def answers(base: str, token: str, body: bytes, content_type: str | None, origin: str) -> Deferred[Answer]:
+        def answers(
+            base: str, token: str, body: bytes, content_type: str | None, origin: str, gone: Callable[[], bool]
+        ) -> Deferred[Answer]:
             if token == recordtold.FAILED:
                 if not told:
                     told.append(recordtold.told_failure(body))

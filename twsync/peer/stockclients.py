@@ -108,7 +108,9 @@ class StockClients:
 
     # --- messages
 
-    def _answers(self, address: str, token: str, body: bytes, content_type: str | None, origin: str) -> Deferred[Answer]:
+    def _answers(
+        self, address: str, token: str, body: bytes, content_type: str | None, origin: str, gone: Callable[[], bool]
+    ) -> Deferred[Answer]:
         if self._waiting >= MAX_HTTP_CONNECTIONS or self._waiting_bytes + len(body) > MAX_HTTP_AT_WORK:
             # Their clients may be gone, and have made room for others.
             return succeed(Answer(503, b"Too many messages at once; try again in a minute.\n"))
@@ -133,7 +135,7 @@ class StockClients:
             elif isinstance(result, Failure):
                 _log.failure("A SyncML message could not be answered.", failure=result)
 
-        self._workshop.answer(self._answer, address, token, body, content_type, origin).addBoth(done)
+        self._workshop.answer(self._answer, address, token, body, content_type, origin, gone).addBoth(done)
         return answered
 
     def _expire(self) -> None:
@@ -142,10 +144,10 @@ class StockClients:
         expired = self._workshop.write(self._server.expire, self._now())
         expired.addErrback(lambda failure: _log.failure("SyncML sessions that were left could not be ended.", failure=failure))
 
-    def _answer(self, address: str, token: str, body: bytes, content_type: str | None, origin: str) -> Answer:
+    def _answer(self, address: str, token: str, body: bytes, content_type: str | None, origin: str, gone: Callable[[], bool]) -> Answer:
         """In a thread."""
         resp_uri = (lambda made: f"{address}/{made}") if address else None
-        with self._at_work.closing(self._recorder.finish_from_thread):
+        with self._at_work.on_message(gone, self._recorder.finish_from_thread):
             reply = self._server.receive(token or None, body, content_type, self._now(), self._token, resp_uri, origin=origin)
             if isinstance(reply, Reply):
                 if isinstance(reply.datastores, RecordedDatastores):
@@ -164,7 +166,9 @@ class StockClients:
         """The collections that were granted to an account."""
         granted = self._accounts.granted(account)
         allowed = self._now() < self._allowed.get(account, 0.0)
-        return self._recorder.datastores(Side.SERVER, f"{account}/{device}", granted, self._closed, allow_deletes=allowed)
+        return self._recorder.datastores(
+            Side.SERVER, f"{account}/{device}", granted, self._closed, allow_deletes=allowed, gone=self._at_work.gone
+        )
 
     def _closed(self, opened: Opened) -> None:
         """A collection was let go: its session is told to the history once the reply to this message is counted."""
@@ -173,21 +177,27 @@ class StockClients:
 
 
 class _AtWork(threading.local):
-    """What a thread has closed while it deals with a message."""
+    """What a thread knows while it deals with a message: whether the client has gone away, and what was closed."""
 
     def __init__(self) -> None:
+        self._gone: Callable[[], bool] = bool
         self._closed: list[Opened] | None = None
 
     @contextmanager
-    def closing(self, finish: Callable[[Opened], None]) -> Iterator[None]:
+    def on_message(self, gone: Callable[[], bool], finish: Callable[[Opened], None]) -> Iterator[None]:
         """What is closed meanwhile is finished at the end."""
+        self._gone = gone
         closed = self._closed = []
         try:
             yield
         finally:
-            self._closed = None
+            self._gone, self._closed = bool, None
             for opened in closed:
                 finish(opened)
+
+    def gone(self) -> bool:
+        """Whether the client has gone away."""
+        return self._gone()
 
     def put_off(self, opened: Opened) -> bool:
         """Whether the thread deals with a message."""

@@ -6,6 +6,7 @@ Whatever SyncML has an answer for is a 200 with a SyncML body. HTTP's own errors
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -41,8 +42,8 @@ class Answer:
 
 
 #: Answers one message: the address that the client has used, without a token; the token of its path (or nothing); body; Content-Type;
-#: the address that it comes from (or nothing).
-Answers = Callable[[str, str, bytes, str | None, str], Deferred[Answer]]
+#: the address that it comes from (or nothing); whether the client has gone away meanwhile, for any thread to ask.
+Answers = Callable[[str, str, bytes, str | None, str, Callable[[], bool]], Deferred[Answer]]
 
 #: What a Host header may say for it to stand in an address that we name.
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
@@ -82,14 +83,10 @@ class SyncmlResource(Resource):
         """A message."""
         if getattr(request, "too_long", False):
             return _write(request, Answer(413, b"This message is too long.\n"))
-        gone = False
-
-        def lost(_: Failure) -> None:
-            nonlocal gone
-            gone = True
+        gone = threading.Event()
 
         def answered(answer: Answer) -> None:
-            if not gone:
+            if not gone.is_set():
                 request.write(_write(request, answer))
                 request.finish()
 
@@ -97,10 +94,11 @@ class SyncmlResource(Resource):
             _log.failure("A SyncML message could not be answered.", failure=failure)
             answered(Answer(500, b"The server failed; its log has more.\n"))
 
-        request.notifyFinish().addErrback(lost)
+        request.notifyFinish().addErrback(lambda _: gone.set())
         body = request.content.read() if request.content is not None else b""
         origin = str(getattr(request.getClientAddress(), "host", ""))
-        self._answers(_address(request), self._token, body, request.getHeader("content-type"), origin).addCallbacks(answered, failed)
+        answer = self._answers(_address(request), self._token, body, request.getHeader("content-type"), origin, gone.is_set)
+        answer.addCallbacks(answered, failed)
         return NOT_DONE_YET
 
 

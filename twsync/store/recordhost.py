@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twsync import limits
 from twsync.errors import StoreError
@@ -29,6 +29,18 @@ class RecordCollection:
     name: str
     path: Path
     family: Family
+
+
+class Wait(NamedTuple):
+    """How a thread waits for others to let go of a collection."""
+
+    seconds: float = 0.0
+    gone: Callable[[], bool] = bool
+    "Whether who wants it has gone away meanwhile: it would keep from others what it does not use."
+
+
+#: Or not at all.
+AT_ONCE = Wait()
 
 
 class Guests(Protocol):
@@ -66,14 +78,13 @@ class RecordHost:
         self._waiting = 0
         self._hurried = False
 
-    def claim(self, name: str, patience: float = 0.0) -> Callable[[], None]:
+    def claim(self, name: str, wait: Wait = AT_ONCE) -> Callable[[], None]:
         """Have a collection alone; returns what lets go of it.
 
-        :param patience: seconds to wait in this thread for others to let go of it.
         :raises StoreError: `busy`.
         """
         given = self._taken(name) or (self.guests is not None and self.guests.give_way(name) and self._taken(name))
-        if not given and not self._waited(name, patience):
+        if not given and not self._waited(name, wait):
             raise StoreError(f"The collection {name} is being synchronised; try again in a moment.", "busy")
 
         def release() -> None:
@@ -101,16 +112,16 @@ class RecordHost:
             self._busy.add(name)
         return free
 
-    def _waited(self, name: str, patience: float) -> bool:
+    def _waited(self, name: str, wait: Wait) -> bool:
         with self._freed:
-            if patience <= 0.0 or self._waiting >= limits.MAX_SYNCML_WAITING:
+            if wait.seconds <= 0.0 or self._waiting >= limits.MAX_SYNCML_WAITING:
                 return False
             self._waiting += 1
             try:
-                self._freed.wait_for(lambda: name not in self._busy or self._hurried, patience)
+                self._freed.wait_for(lambda: name not in self._busy or self._hurried, wait.seconds)
             finally:
                 self._waiting -= 1
-            return not self._hurried and self._taken(name)
+            return not self._hurried and not wait.gone() and self._taken(name)
 
     def folder(self, name: str) -> RecordFolder:
         """The files of a collection; close its gate after use.
@@ -160,17 +171,16 @@ class RecordDatastores:
         peer: Peer,
         closed: Callable[[RecordDatastore], None] | None = None,
         begun: Callable[[RecordDatastore], None] | None = None,
-        patience: float = 0.0,
+        wait: Wait = AT_ONCE,
     ) -> RecordDatastore:
         """Open for a session.
 
         :param closed: told when it is closed, before anybody else can have the collection.
         :param begun: told when the kind of the session is settled.
-        :param patience: seconds to wait in this thread for others to let go of it.
         :raises StoreError: `not-found`, `not-allowed`, `busy`; anything else: the folder or the disk cannot be used.
         """
         self.known(name)
-        release = self._host.claim(name, patience)
+        release = self._host.claim(name, wait)
         try:
             folder = self._host.folder(name)
             try:

@@ -8,6 +8,7 @@ import pytest
 
 from twsync import limits
 from twsync.errors import StoreError
+from twsync.store.recordhost import Wait
 
 #: Seconds: none of these waits comes to its end.
 LONG = 60.0
@@ -21,14 +22,14 @@ def server(make_box):
 class Waiting:
     """A thread that claims a collection."""
 
-    def __init__(self, host) -> None:
+    def __init__(self, host, gone=bool) -> None:
         self.came_to = ""
-        self._thread = threading.Thread(target=self._claim, args=(host,))
+        self._thread = threading.Thread(target=self._claim, args=(host, gone))
         self._thread.start()
 
-    def _claim(self, host) -> None:
+    def _claim(self, host, gone) -> None:
         try:
-            host.claim("people", LONG)
+            host.claim("people", Wait(LONG, gone))
             self.came_to = "claimed"
         except StoreError as error:
             self.came_to = error.code
@@ -53,6 +54,17 @@ def test_nobody_waits_for_a_daemon_that_ends(server) -> None:
     waiting = Waiting(server.host)
     server.host.hurry()
     assert waiting.end() == "busy"
+
+
+def test_who_has_gone_away_meanwhile_does_not_get_it(server) -> None:
+    """A stock client whose connection is lost: it would keep the collection until it has been silent for long."""
+    release = server.host.claim("people")
+    gone = threading.Event()
+    waiting = Waiting(server.host, gone.is_set)
+    gone.set()
+    release()
+    assert waiting.end() == "busy"
+    server.host.claim("people")
 
 
 def test_not_all_can_wait(server, monkeypatch: pytest.MonkeyPatch) -> None:
