@@ -288,6 +288,19 @@ def test_final_in_every_message() -> None:
     assert made.stores["contacts"].contents == ["A=1", "B=1"]
 
 
+def test_final_in_every_message_of_a_client_that_does_not_say_how_much_comes() -> None:
+    """It is taken at its word: the package is over, and what comes later is refused."""
+    made = world()
+    client = Client(made)
+    client.login((203, "contacts", None, "c1"))
+    reply = client.send(*client.statuses(), sync("contacts", change("Add", "1", "A=1")))
+    assert reply.final
+    assert "received_all" in made.stores["contacts"].log
+    reply = client.send(*client.statuses(), sync("contacts", change("Add", "2", "B=1")))
+    assert [code for command, code in codes(reply) if command in ("Sync", "Add")] == ["405", "405"]
+    assert made.stores["contacts"].contents == ["A=1"]
+
+
 def test_large_object_in_chunks() -> None:
     made = world()
     client = Client(made)
