@@ -145,32 +145,28 @@ def test_a_call_that_is_cancelled_while_it_waits_is_not_passed_on(world):
     assert not any(isinstance(message, Request) for message in bob.read())
 
 
-@pytest.mark.parametrize("signed", ["sip:192.0.2.100:5061", "sip:example.org", "sip:sync.example.org"])
-def test_an_answer_for_the_bare_address_of_the_server_passes(world, signed):
-    """SIPp signs the address that it connects to, whatever it requests."""
+def registering_signed_for(world, uri):
+    """A phone whose answer to the challenge is one for that address."""
     phone = world.phone()
-    challenge = challenged(phone)
-    phone.credentials.challenged(challenge)
+    phone.credentials.challenged(challenged(phone))
     request = phone.register_request()
-    twin = Request(request.method, URI.parse(signed))
+    twin = Request(request.method, URI.parse(uri))
     assert phone.credentials.authorize(twin, "cnonce-of-the-test")
     request.headers.set("Authorization", twin.headers["Authorization"])
     phone.send(request)
-    assert phone.take(200)
+    return phone
+
+
+@pytest.mark.parametrize("signed", ["sip:192.0.2.100:5061", "sip:example.org", "sip:sync.example.org"])
+def test_an_answer_for_the_bare_address_of_the_server_passes(world, signed):
+    """SIPp signs the address that it connects to, whatever it requests."""
+    assert registering_signed_for(world, signed).take(200)
 
 
 @pytest.mark.parametrize("signed", ["sip:other.example", "sip:bob@example.org"])
 def test_an_answer_for_something_else_does_not(world, signed):
     """Such as another server, or another request."""
-    phone = world.phone()
-    challenge = challenged(phone)
-    phone.credentials.challenged(challenge)
-    request = phone.register_request()
-    twin = Request(request.method, URI.parse(signed))
-    assert phone.credentials.authorize(twin, "cnonce-of-the-test")
-    request.headers.set("Authorization", twin.headers["Authorization"])
-    phone.send(request)
-    assert phone.take(401)
+    assert registering_signed_for(world, signed).take(401)
 
 
 def test_an_agent_that_gives_up_at_sha_256_gets_md5_alone(world):

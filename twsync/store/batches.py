@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from struct import Struct
+from typing import Any
 
 from twsync import delta, limits
 
@@ -51,6 +53,13 @@ class Batches:
 
         :raises OSError: it cannot be listed.
         """
+        return self._listed(fd, lambda names, used, stats, count: count)
+
+    def _listed(self, fd: int, keep: Callable[[Any, Any, Any, int], int]) -> Iterator[tuple[bytes, Found]]:
+        """Entries, some thousand at a time.
+
+        :param keep: is given names, their size, stats and how many there are; puts those that are wanted first, and returns how many.
+        """
         ffi = self._ffi
         names, stats, used = self._new("char[]", _NAMES), self._new("twf_stat[]", _ENTRIES), self._new("size_t *")
         while True:
@@ -60,7 +69,8 @@ class Batches:
                 raise OSError(-count, os.strerror(-count))
             if not count:
                 return
-            found = _FOUND.iter_unpack(bytes(ffi.buffer(stats, count * _FOUND.size)))
+            kept = keep(names, used, stats, count)
+            found = _FOUND.iter_unpack(bytes(ffi.buffer(stats, kept * _FOUND.size)))
             yield from zip(bytes(ffi.buffer(names, used[0])).split(b"\0")[:-1], found, strict=True)
 
     def differences(
@@ -77,25 +87,14 @@ class Batches:
         ffi, count = self._ffi, len(stats) // _FOUND.size
         places = 1 << (2 * count + 1).bit_length()
         known, met, starts = ffi.new("twf_known *"), self._new("uint8_t[]", count), self._new("size_t[]", count)
-        table, room, used = self._new("uint64_t[]", places), self._new("char[]", _NAMES), self._new("size_t *")
-        listed = self._new("twf_stat[]", _ENTRIES)
-        changed: list[tuple[bytes, Found]] = []
+        table = self._new("uint64_t[]", places)
         with ffi.from_buffer("char[]", names) as known_names, ffi.from_buffer("twf_stat[]", stats) as known_stats:
             known.names, known.names_size, known.stats, known.count = known_names, len(names), known_stats, count
             known.met, known.starts, known.table, known.mask = met, starts, table, places - 1
             known.secret = [*Struct("=QQ").unpack(os.urandom(16))]
             if len(stats) % _FOUND.size or self._lib.twf_known_begin(known):
                 raise ValueError("these are not names and their stats")
-            while True:
-                used[0] = _NAMES
-                step = self._lib.twf_list(fd, room, used, listed, _ENTRIES)
-                if step < 0:
-                    raise OSError(-step, os.strerror(-step))
-                if not step:
-                    break
-                step = self._lib.twf_differing(known, suffix, own, room, used, listed, step)
-                found = _FOUND.iter_unpack(bytes(ffi.buffer(listed, step * _FOUND.size)))
-                changed += zip(bytes(ffi.buffer(room, used[0])).split(b"\0")[:-1], found, strict=True)
+            changed = list(self._listed(fd, partial(self._lib.twf_differing, known, suffix, own)))
         missing, seen, at = [], bytes(ffi.buffer(met)), -1
         while (at := seen.find(0, at + 1)) >= 0:
             start = starts[at]

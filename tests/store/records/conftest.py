@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,17 @@ SECOND = 1_000_000_000
 
 class Stopped(BaseException):
     """The process ends here."""
+
+
+def stops_at(number: int) -> Callable[..., None]:
+    """What ends the process when it is called for the n-th time; never, for 0."""
+    calls = count(1)
+
+    def step(*_: object) -> None:
+        if next(calls) == number:
+            raise Stopped
+
+    return step
 
 
 class Clock:
@@ -254,6 +266,6 @@ def tools() -> type:
     class Tools:
         pass
 
-    for value in (Box, Clock, Family, Side, Stopped, Sync, SyncType, sync, card, as_incoming):
+    for value in (Box, Clock, Family, Side, Stopped, Sync, SyncType, sync, card, as_incoming, stops_at):
         setattr(Tools, value.__name__, staticmethod(value) if not isinstance(value, type) else value)
     return Tools

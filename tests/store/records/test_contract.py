@@ -225,16 +225,8 @@ def test_a_break_anywhere_loses_and_doubles_nothing(both, tools, when) -> None:
     both.client.put("c", "C=1")
     both.server.put("d", "D=1")
     both.client.edit("A=1", "A=2")
-    left = when
-
-    def between() -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            raise tools.Stopped
-
     with suppress(tools.Stopped):
-        both.sync(between=between, size=1)
+        both.sync(between=tools.stops_at(when), size=1)
     both.sync()
     assert both.client.contents == both.server.contents == ["A=2", "B=1", "C=1", "D=1"]
     both.sync()

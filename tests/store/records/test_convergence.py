@@ -87,17 +87,10 @@ class World:
 
     def _stop(self, where, when) -> None:
         """A session whose two processes die."""
-        left, kind = when
-
-        def between() -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                raise self.tools.Stopped
-
+        number, kind = when
         one, other = self.boxes[where[0]], self.boxes[where[1]]
         try:
-            self.tools.sync(one, other, kind, twsync=self.twsync, allow_deletes=True, between=between, size=1)
+            self.tools.sync(one, other, kind, twsync=self.twsync, allow_deletes=True, between=self.tools.stops_at(number), size=1)
         except self.tools.Stopped:
             one.restart()
             other.restart()

@@ -125,16 +125,8 @@ def test_hosts_that_set_the_same_aside_make_one_item(make_box, tools) -> None:
 def test_a_break_anywhere_loses_neither_and_makes_no_third(pair, tools, when) -> None:
     client, server = pair
     edited(tools, client, server)
-    left = when
-
-    def between() -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            raise tools.Stopped
-
     with suppress(tools.Stopped):
-        tools.sync(client, server, policy=DUPLICATE, between=between, size=1)
+        tools.sync(client, server, policy=DUPLICATE, between=tools.stops_at(when), size=1)
     client.restart()
     server.restart()
     for _ in range(2):
@@ -149,16 +141,8 @@ def test_a_break_anywhere_loses_neither_and_makes_no_third(pair, tools, when) ->
 def test_the_deciding_host_may_die_at_any_step(pair, tools, when) -> None:
     client, server = pair
     edited(tools, client, server)
-    left = when
-
-    def step(_name: str) -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            raise tools.Stopped
-
     one = client.open(server.peer(), tools.Side.CLIENT, policy=DUPLICATE)
-    other = server.open(client.peer(), tools.Side.SERVER, step, policy=DUPLICATE)
+    other = server.open(client.peer(), tools.Side.SERVER, tools.stops_at(when), policy=DUPLICATE)
     with suppress(tools.Stopped):
         tools.Sync(one, other).run()
     one._session.gate.close()

@@ -123,17 +123,9 @@ def test_a_restore_that_dies_at_any_step_is_finished_by_the_next(pair, edited, t
     stopped = True
     while stopped:
         number += 1
-        left = number
-
-        def step(_name: str) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                raise tools.Stopped
-
         stopped = False
         try:
-            restore(server.host, session, step=step)
+            restore(server.host, session, step=tools.stops_at(number))
         except tools.Stopped:
             stopped = True
             server.host.claim("people")()

@@ -34,18 +34,8 @@ def check(client, server) -> None:
 
 def attempt(tools, client, server, twsync, kind, stop_client: int, stop_server: int) -> bool:
     """A session that may die; whether it did."""
-    left = {Side.CLIENT: stop_client, Side.SERVER: stop_server}
-
-    def stepper(side):
-        def step(_name: str) -> None:
-            left[side] -= 1
-            if left[side] == 0:
-                raise tools.Stopped
-
-        return step
-
-    one = client.open(server.peer(twsync), Side.CLIENT, stepper(Side.CLIENT))
-    other = server.open(client.peer(twsync), Side.SERVER, stepper(Side.SERVER))
+    one = client.open(server.peer(twsync), Side.CLIENT, tools.stops_at(stop_client))
+    other = server.open(client.peer(twsync), Side.SERVER, tools.stops_at(stop_server))
     try:
         tools.Sync(one, other, kind, 77, size=2).run()
         one.close()
