@@ -12,22 +12,20 @@ from collections import deque
 from collections.abc import Sequence
 from urllib.parse import urljoin, urlsplit
 
-import msgspec
-
 from twsync import limits
 from twsync.errors import FormatError, ProtocolError, SessionError
 from twsync.syncml.clientanswers import Answers, Dealt, no_end_of_data
+from twsync.syncml.clientmemory import ClientMemory
 from twsync.syncml.clientphases import Event, Phase, after
 from twsync.syncml.clientrefusals import BUSY, HTTP_RETRIES, RETRIES, session_error
 from twsync.syncml.clientresult import Error, Request, Result
 from twsync.syncml.clientsetup import ClientSetup, Remembered, Wanted, told
 from twsync.syncml.clientstore import ClientStore
-from twsync.syncml.clienttraffic import ServerAbilities
 from twsync.syncml.clienttries import Tries
 from twsync.syncml.codec import decode
 from twsync.syncml.codes import AlertCode, StatusCode, number, succeeded
-from twsync.syncml.datastore import Datastores, Peer
-from twsync.syncml.deviceinfo import entry_for, get_devinf, own_devinf, put_devinf
+from twsync.syncml.datastore import Datastores
+from twsync.syncml.deviceinfo import get_devinf, own_devinf, put_devinf
 from twsync.syncml.document import Alert, Command, DevInf, Header, Item, Location, Message, Meta, Protocol, Status
 from twsync.syncml.draft import Draft
 from twsync.syncml.outbox import Outbox
@@ -43,16 +41,14 @@ class ClientSession:
     """
 
     def __init__(self, wanted: Sequence[Wanted], datastores: Datastores, setup: ClientSetup) -> None:
-        self.remembered: Remembered = setup.remembered
-        "To be kept for the next session with this server, however this one ends; look at it after each call."
         self._setup = setup
+        self._memory = ClientMemory(setup)
         self._datastores = datastores
         self._stores = [ClientStore(one, datastores, setup.credentials) for one in wanted]
         self._over: list[ClientStore] = []
         self._phase = Phase.NEW
         self._tries = Tries(setup)
         self._own_devinf: DevInf | None = None
-        self._fresh_devinf = False
         self._last: Request | None = None
         self._suspending = False
         self._suspended = False
@@ -60,6 +56,11 @@ class ClientSession:
         self._messages = 0
         self._idle = 0
         self._begin_round()
+
+    @property
+    def remembered(self) -> Remembered:
+        """To be kept for the next session with this server, however this one ends; look at it after each call."""
+        return self._memory.remembered
 
     # --- what the caller does ------------------------------------------------------------------------------------------------------
 
@@ -69,7 +70,7 @@ class ClientSession:
         :param now: seconds since the epoch; it becomes the anchor.
         """
         for store in self._stores:
-            store.open(self._peer(store), store.wanted.name in self._setup.remembered.unfinished)
+            self._memory.open(store)
         return self._package_1(now)
 
     def receive(self, body: bytes, content_type: str | None, now: float) -> Request | Result:
@@ -150,9 +151,16 @@ class ClientSession:
         self._happens(Event.STARTED)
         return self._request(outbox.encoded(final=True))
 
+    def _own(self) -> DevInf:
+        """The own device information, in the version that is tried."""
+        if self._own_devinf is None or self._own_devinf.version is not self._tries.protocol:
+            stores = [self._datastores.describe(store.wanted.name) for store in self._stores if store.alive]
+            self._own_devinf = own_devinf(self._setup.own, self._tries.protocol, stores)
+        return self._own_devinf
+
     def _told(self, fingerprint: str, code: int) -> None:
         if succeeded(code):
-            self.remembered = msgspec.structs.replace(self.remembered, told=fingerprint)
+            self._memory.told(fingerprint)
 
     # --- replies -------------------------------------------------------------------------------------------------------------------
 
@@ -165,7 +173,7 @@ class ClientSession:
             return self._header_refused(code, chal, now)
         if code is not None:
             self._tries.access.accepted(code, chal)
-            self._keep_nonce()
+            self._memory.nonce(self._tries.access.nonce)
         self._read_header(message.header)
         dealt = Answers(self._stores, self._awaited, self._own(), self._tries.encoding).deal_with(message)
         if not message.header.no_resp:
@@ -176,8 +184,7 @@ class ClientSession:
         self._commands += dealt.commands
         self._shown += dealt.shown[: limits.MAX_SHOWN_MESSAGES - len(self._shown)]
         if dealt.devinf is not None:
-            self._fresh_devinf = dealt.devinf != self.remembered.devinf
-            self.remembered = msgspec.structs.replace(self.remembered, devinf=dealt.devinf)
+            self._memory.heard(dealt.devinf)
         self._idle = 0 if dealt.moved or message.final else self._idle + 1
         if self._idle > limits.MAX_CLIENT_IDLE:
             return self._end(Error("busy", f"{self._setup.url} is busy and does not go on; try again later."), busy=True)
@@ -225,12 +232,12 @@ class ClientSession:
             return self._package_1(now)
         if not any(store.alive for store in self._stores) and not any(store.turned_down for store in self._stores):
             return self._end(None)
-        abilities = self._abilities()
+        abilities = self._memory.abilities(self._tries.protocol, self._max_object)
         for store in self._stores:
-            if self._fresh_devinf:
-                store.open(self._peer(store), store.wanted.name in self._setup.remembered.unfinished)
+            if self._memory.fresh:
+                self._memory.open(store)
             store.begin(abilities)
-        self._note_unfinished()
+        self._memory.unfinished(self._stores)
         self._happens(Event.FINAL)
         return self._compose()
 
@@ -253,14 +260,10 @@ class ClientSession:
     def _header_refused(self, code: int, chal: Meta | None, now: float) -> Request | Result:
         retry = RETRIES.get(code) if self._phase is Phase.INITIALISING else None
         again = retry is not None and self._tries.change(retry, chal)
-        self._keep_nonce()
+        self._memory.nonce(self._tries.access.nonce)
         if again:
             return self._package_1(now)
         return self._end(session_error(code, self._setup.url), busy=code in BUSY)
-
-    def _keep_nonce(self) -> None:
-        if self._tries.access.nonce != self.remembered.nonce:
-            self.remembered = msgspec.structs.replace(self.remembered, nonce=self._tries.access.nonce)
 
     # --- requests ------------------------------------------------------------------------------------------------------------------
 
@@ -322,40 +325,13 @@ class ClientSession:
         self._last = Request(self._url, message, self._tries.encoding.value, delay)
         return self._last
 
-    # --- what is known -------------------------------------------------------------------------------------------------------------
-
-    def _own(self) -> DevInf:
-        """The own device information, in the version that is tried."""
-        if self._own_devinf is None or self._own_devinf.version is not self._tries.protocol:
-            stores = [self._datastores.describe(store.wanted.name) for store in self._stores if store.alive]
-            self._own_devinf = own_devinf(self._setup.own, self._tries.protocol, stores)
-        return self._own_devinf
-
-    def _peer(self, store: ClientStore) -> Peer:
-        devinf = self.remembered.devinf
-        account = self._setup.credentials.user if self._setup.credentials is not None else ""
-        if self._setup.twsync:
-            # As on the server's side: the anchors of two hosts hold whichever of them calls.
-            account = self._setup.partner.partition("/")[0]
-        return Peer(self._setup.partner, account, devinf, entry_for(devinf, store.wanted.uri), self._setup.twsync)
-
-    def _abilities(self) -> ServerAbilities:
-        devinf = self.remembered.devinf
-        later = self._tries.protocol is not Protocol.V1_0
-        return ServerAbilities(
-            twsync=self._setup.twsync,
-            large_objects=later and (self._setup.twsync or (devinf is not None and devinf.large_objects)),
-            number_of_changes=later and (self._setup.twsync or (devinf is not None and devinf.number_of_changes)),
-            max_object=self._max_object,
-        )
-
     # --- the end -------------------------------------------------------------------------------------------------------------------
 
     def _finish(self, now: float) -> Request | Result:
         self._happens(Event.QUIET)
         for store in self._stores:
             store.finish()
-        self._note_unfinished()
+        self._memory.unfinished(self._stores)
         if any(store.again for store in self._stores):
             return self._once_more(now)
         return self._end(None)
@@ -367,18 +343,8 @@ class ClientSession:
         self._over += [store for store in self._stores if not store.again]
         self._stores = [store.anew() for store in self._stores if store.again]
         for store in self._stores:
-            store.open(self._peer(store), store.wanted.name in self.remembered.unfinished)
+            self._memory.open(store)
         return self._package_1(now)
-
-    def _note_unfinished(self) -> None:
-        """Remember which datastores are amid a full session."""
-        names = dict.fromkeys(self.remembered.unfinished)
-        for store in self._stores:
-            if store.in_full_session:
-                names[store.wanted.name] = None
-            elif store.in_full_session is False:
-                names.pop(store.wanted.name, None)
-        self.remembered = msgspec.structs.replace(self.remembered, unfinished=tuple(names))
 
     def _end(self, error: Error | None, *, suspended: bool = False, busy: bool = False) -> Result:
         self._happens(Event.ENDED)
