@@ -46,7 +46,7 @@ typedef struct {
 
 #define TWF_KNOWN_MOST 0x7fffffff
 
-/* Ready for a listing. -1: these are not so many names, or the table is no such table. */
+/* Ready for a listing. -1: these are not so many names, or one is empty, or the table is no such table. */
 int twf_known_begin(twf_known *known);
 
 /* Keeps those entries of a step of twf_list that are not as they are known; those that are hidden or have another suffix are left out too,

@@ -50,7 +50,7 @@ int twf_known_begin(twf_known *known) {
     memset(known->table, 0, (known->mask + 1) * sizeof *known->table);
     for (size_t i = 0; i < known->count; i++) {
         const char *name = known->names + at, *end = memchr(name, 0, known->names_size - at);
-        if (!end) return -1;
+        if (!end || end == name) return -1;
         known->starts[i] = at;
         known->met[i] = 0;
         at += (size_t)(end - name) + 1;

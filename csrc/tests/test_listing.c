@@ -43,7 +43,11 @@ static int begins(const char *names, size_t size, size_t count, size_t places) {
 static void what_is_known_is_checked(void) {
     CHECK(!begins("", 0, 0, 1));
     CHECK(!begins("a\0b", 4, 2, 8));
-    CHECK(!begins("\0\0\0", 3, 3, 8));
+    /* An empty one. */
+    CHECK(begins("", 1, 1, 4));
+    CHECK(begins("\0b", 3, 2, 8));
+    CHECK(begins("a\0", 3, 2, 8));
+    /* Another number of them. */
     CHECK(begins("a\0b", 3, 2, 8));
     CHECK(begins("a\0b", 4, 1, 8));
     CHECK(begins("a\0b", 4, 3, 8));

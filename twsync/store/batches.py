@@ -99,8 +99,6 @@ class Batches:
         while (at := seen.find(0, at + 1)) >= 0:
             start = starts[at]
             missing.append(names[start : names.index(0, start)])
-        if b"" in missing:
-            raise ValueError("one of these names is empty")
         return changed, missing, known.equal, known.other
 
     def contents(self, fd: int, names: Sequence[bytes]) -> Iterator[tuple[bytes, Found]]:
