@@ -6,9 +6,10 @@ import random
 from threading import Event
 
 import pytest
+from blake3 import blake3
 
-from twsync import limits
-from twsync.peer import announcing, prefetch
+from twsync import delta, limits
+from twsync.peer import announcing, largereceive, prefetch
 from twsync.peer.largereceive import LargeFiles
 from twsync.peer.prefetch import Prefetch
 from twsync.peerwire import messages as m
@@ -135,6 +136,41 @@ def test_what_changes_while_it_is_hashed_is_asked_for_again(world, late):
     good(world.sync(one, two))
     assert one.tree() == two.tree() == {"large": big(2)}
     assert len(said(world, m.Fetch)) == 1 and len(said(world, m.Want)) == 1
+    assert staged(two) == []
+
+
+def test_another_content_that_was_complete_before_the_plan_could_claim_it_leaves_nothing(world, pair, monkeypatch):
+    """The plan comes between the last byte and the word of it: it is too late to say what content it should have been."""
+    one, two = pair
+    received, settled = Event(), Event()
+    take_in, settle, genuine = largereceive.take_in, Prefetch.settle, hashing.hash_descriptor
+
+    def taken(*arguments):
+        result = take_in(*arguments)
+        received.set()
+        assert settled.wait(15)
+        return result
+
+    def settling(self, needs):
+        result = settle(self, needs)
+        settled.set()
+        return result
+
+    def hashed(fd, size, cancelled=hashing.never, reading=None):
+        assert reading is None or received.wait(15)
+        return genuine(fd, size, cancelled)
+
+    monkeypatch.setattr(largereceive, "take_in", taken)
+    monkeypatch.setattr(Prefetch, "settle", settling)
+    monkeypatch.setattr(hashing, "hash_descriptor", hashed)
+    # By the sums the old file is the new one already, so the delta makes the old one once more.
+    signatures = two.folder / ".twsync" / "signatures"
+    signatures.mkdir()
+    (signatures / blake3(big(1)).hexdigest()).write_bytes(delta.signature(edited(big(1)), seed=1))
+    one.write("large", edited(big(1)))
+    good(world.sync(one, two))
+    assert len(said(world, m.Fetch)) == 1
+    assert two.tree() == {"large": edited(big(1))}
     assert staged(two) == []
 
 

@@ -120,10 +120,12 @@ class Prefetch:
         self._under_way.remove(fetch)
         self._expected -= fetch.need.size
         need = self._needs.pop(fetch.need.key, None)
+        found = staged[0] if staged else None
+        if found is not None and (need is None or found.content != need.content):
+            self._done[found.content] = found
+            found = None
         if need is not None:
-            self._claimed(need, staged[0] if staged and staged[0].content == need.content else None)
-        elif staged:
-            self._done[staged[0].content] = staged[0]
+            self._claimed(need, found)
         self._go_on()
 
     # --- the plan ------------------------------------------------------------------------------------------------------------------------
