@@ -9,6 +9,7 @@ from blake3 import blake3
 
 from twsync import delta
 from twsync.store import signatures
+from twsync.store.place import Place
 from twsync.store.signatures import Signatures
 
 DATA = os.urandom(100_000)
@@ -46,7 +47,8 @@ def test_what_nobody_has_is_forgotten(host, kept) -> None:
     kept.keep(CONTENT, SIGNATURE)
     kept.keep(other, SIGNATURE)
     (folder(host) / (CONTENT.hex() + ".new")).write_bytes(b"begun")
-    (folder(host) / "notes").write_bytes(b"")
+    for name in ("notes", CONTENT.hex().upper(), CONTENT.hex(" ")):
+        (folder(host) / name).write_bytes(b"")
     kept.sweep(lambda content: content == CONTENT)
     assert names(host) == [CONTENT.hex()]
     kept.forget(CONTENT)
@@ -83,6 +85,12 @@ def test_something_else_under_its_name_is_not_followed(host, kept, tmp_path) -> 
     kept.keep(CONTENT, delta.signature(DATA, seed=7))
     assert outside.read_bytes() == SIGNATURE
     assert not (folder(host) / CONTENT.hex()).is_symlink()
+
+
+def test_one_that_the_disk_does_not_give_is_none(host, kept, monkeypatch) -> None:
+    kept.keep(CONTENT, SIGNATURE)
+    monkeypatch.setattr(Place, "open_read", lambda place: os.open(place.name, os.O_WRONLY, dir_fd=place.fd))  # reading fails
+    assert kept.find(CONTENT, len(DATA)) is None
 
 
 def test_a_disk_that_does_not_take_it_is_no_error(host, kept, monkeypatch) -> None:

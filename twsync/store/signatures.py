@@ -49,14 +49,10 @@ class Signatures:
     def find(self, content: bytes, size: int) -> bytes | None:
         """The signature of a content of `size` bytes, with the block length that such a file has; None if there is no good one."""
         try:
-            fd = self._own.open_read(_name(content))
-        except (OSError, PathError):
-            return None
-        with os.fdopen(fd, "rb") as file:
-            signature = file.read(limits.MAX_SIGNATURE + 1)
-        try:
+            with os.fdopen(self._own.open_read(_name(content)), "rb") as file:
+                signature = file.read(limits.MAX_SIGNATURE + 1)
             info = delta.check_signature(signature)
-        except FormatError:
+        except (OSError, PathError, FormatError):
             return None
         return signature if (info.length, info.block_length) == (size, delta.block_length_for(size)) else None
 
@@ -78,7 +74,7 @@ class Signatures:
                 content = bytes.fromhex(name.decode("ascii"))
             except ValueError:
                 content = b""
-            if not content or not wanted(content):
+            if content.hex().encode() != name or not wanted(content):
                 self._remove(_FOLDER + b"/" + name)
 
     def _remove(self, name: bytes) -> None:
