@@ -169,6 +169,8 @@ MAX_SINGLE_FLUSHES = 8
 MAX_FOLDERS_TOGETHER = 64
 #: Bytes of a received file from which on its signature is kept: to read a smaller one again for it takes a disk a tenth of a second.
 SIGNED_FILE = 16 * MIB
+#: Bytes that a disk has to have free for signatures to be kept on it: they must not take the room of files.
+SIGNATURES_ROOM = 64 * MIB
 #: Seconds and bytes that partly received files are kept for.
 STAGING_AGE = 14 * 86400.0
 STAGING_BYTES = 8 * 1024 * MIB

@@ -7,7 +7,7 @@ import os
 import pytest
 from blake3 import blake3
 
-from twsync import delta
+from twsync import delta, limits
 from twsync.store import signatures
 from twsync.store.place import Place
 from twsync.store.signatures import Signatures
@@ -106,3 +106,12 @@ def test_a_disk_that_does_not_take_it_is_no_error(host, kept, monkeypatch) -> No
     kept.keep(CONTENT, SIGNATURE)
     assert kept.find(CONTENT, len(DATA)) is None
     kept.sweep(lambda content: False)
+
+
+def test_on_a_disk_that_is_nearly_full_none_is_kept(host, kept, monkeypatch) -> None:
+    kept.keep(CONTENT, SIGNATURE)
+    monkeypatch.setattr(limits, "SIGNATURES_ROOM", 2**63)
+    kept.keep(bytes(32), SIGNATURE)
+    assert names(host) == [CONTENT.hex()]
+    kept.sweep(lambda content: True)
+    assert names(host) == []

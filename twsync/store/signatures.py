@@ -1,7 +1,7 @@
 """Signatures of large files that were received: ``.twsync/signatures/``, by content id.
 
 Each was made while its file came, so the next delta of that file costs no pass over it. This is a cache: what is missing or damaged is made
-from the file instead.
+from the file instead, and on a disk that is nearly full there is none.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ class Signatures:
         self._own = gate.private
 
     def keep(self, content: bytes, signature: bytes) -> None:
-        """Keep the signature of a content. If the disk does not take it, there is none."""
+        """Keep the signature of a content. If the disk does not take it, or has little room left, there is none."""
         name = _name(content)
         try:
+            if not self._has_room():
+                return
             self._own.make_directories(_FOLDER)
             with self._own.place(name + _NEW) as new, self._own.place(name) as place:
                 with suppress(FileNotFoundError):  # of a process that was killed
@@ -61,12 +63,13 @@ class Signatures:
         self._remove(_name(content))
 
     def sweep(self, wanted: Callable[[bytes], bool]) -> None:
-        """Forget those of contents that nobody has.
+        """Forget those of contents that nobody has; all of them, if the disk has little room left.
 
         :param wanted: whether a content is in use.
         """
         try:
             names = self._own.entries(_FOLDER)
+            room = self._has_room()
         except (OSError, PathError):  # none was kept yet
             return
         for name in names:
@@ -74,8 +77,16 @@ class Signatures:
                 content = bytes.fromhex(name.decode("ascii"))
             except ValueError:
                 content = b""
-            if content.hex().encode() != name or not wanted(content):
+            if content.hex().encode() != name or not room or not wanted(content):
                 self._remove(_FOLDER + b"/" + name)
+
+    def _has_room(self) -> bool:
+        fd = self._own.open_directory()
+        try:
+            found = os.fstatvfs(fd)
+        finally:
+            os.close(fd)
+        return found.f_bavail * found.f_frsize >= limits.SIGNATURES_ROOM
 
     def _remove(self, name: bytes) -> None:
         with suppress(OSError, PathError), self._own.place(name) as place:
