@@ -8,6 +8,7 @@ import random
 import pytest
 import zstandard
 
+from twsync.errors import StoreError
 from twsync.limits import MAX_BULK
 from twsync.peerwire import messages as m
 from twsync.peerwire import rows
@@ -15,6 +16,8 @@ from twsync.peerwire.frames import Frame, FrameType, encode, head
 from twsync.reconcile.model import Item, Kind, Policy, SyncType
 from twsync.reconcile.versions import Version
 from twsync.session.result import State
+from twsync.store.apply import Applier
+from twsync.store.staging import Staging
 
 
 def good(results):
@@ -171,18 +174,73 @@ def test_large_file_goes_on_where_it_was(world):
     one, two = world.host("laptop"), world.host("desktop")
     content = big(8, 10_000_000)
     one.write("large", content)
-    frames = [0]
-
-    def cut_at_sixth(number, frame, data):
-        frames[0] += frame.kind is FrameType.DATA
-        return None if frames[0] == 6 else data
-
-    assert codes(world.sync(one, two, spoil_client=cut_at_sixth)) == ["connection-lost"] * 2
+    assert codes(world.sync(one, two, spoil_client=cut_at(6))) == ["connection-lost"] * 2
     assert two.tree() == {}
     result, _ = good(world.sync(one, two))
     assert two.tree() == one.tree()
     assert result.sent.literal_bytes <= len(content) - 4 * MAX_BULK
     assert result.sent.literal_bytes + result.sent.matched_bytes == len(content)
+
+
+def no_more_than(monkeypatch, host, size):
+    """The disk takes so many bytes in staging."""
+    folder = host.folder / ".twsync" / "staging"
+    monkeypatch.setattr(Staging, "room", lambda self: size - sum(path.stat().st_size for path in folder.iterdir()))
+
+
+def cut_at(count):
+    """A spoil function: the connection breaks at this frame of data."""
+    frames = [0]
+
+    def cut(number, frame, data):
+        frames[0] += frame.kind is FrameType.DATA
+        return None if frames[0] == count else data
+
+    return cut
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_came_before_the_connection_broke_needs_no_room_again(world, monkeypatch, ahead):
+    one, two = world.host("laptop"), world.host("desktop")
+    one.write("large", big(8, 10_000_000))
+    monkeypatch.setattr(m, "FEATURES", ("zstd", "ahead") if ahead else ("zstd",))
+    assert codes(world.sync(one, two, spoil_client=cut_at(6))) == ["connection-lost"] * 2
+    no_more_than(monkeypatch, two, 9_999_999)
+    assert codes(world.sync(one, two)) == ["disk-full"] * 2
+    no_more_than(monkeypatch, two, 10_000_000)
+    good(world.sync(one, two))
+    assert two.tree() == one.tree()
+
+
+def test_a_delta_that_broke_off_needs_the_room_of_all_of_the_file(world, monkeypatch):
+    """It is made anew, with what came of it as a basis."""
+    one, two = world.host("laptop"), world.host("desktop")
+    old, new = big(9, 2_000_000), big(10, 8_000_000)
+    one.write("large", old)
+    good(world.sync(one, two))
+    one.write("large", new)
+    assert codes(world.sync(one, two, spoil_client=cut_at(6))) == ["connection-lost"] * 2
+    no_more_than(monkeypatch, two, len(new))
+    assert codes(world.sync(one, two)) == ["disk-full"] * 2
+    no_more_than(monkeypatch, two, 2 * len(new))
+    good(world.sync(one, two))
+    assert two.tree() == one.tree()
+
+
+def test_what_was_complete_when_a_session_broke_off_needs_no_room_again(world, monkeypatch):
+    one, two = world.host("laptop"), world.host("desktop")
+    one.write("large", big(8))
+
+    def failing(self, batch):
+        raise StoreError("It does not work.", "store-failed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Applier, "apply", failing)
+        assert codes(world.sync(one, two)) == ["store-failed"] * 2
+    assert [".part" in path.name for path in (two.folder / ".twsync" / "staging").iterdir()] == [False]
+    no_more_than(monkeypatch, two, len(big(8)))
+    good(world.sync(one, two))
+    assert two.tree() == one.tree()
 
 
 def test_delta_goes_on_where_it_was(world):
@@ -192,13 +250,7 @@ def test_delta_goes_on_where_it_was(world):
     one.write("large", old)
     good(world.sync(one, two))
     one.write("large", new + old)
-    frames = [0]
-
-    def cut(number, frame, data):
-        frames[0] += frame.kind is FrameType.DATA
-        return None if frames[0] == 6 else data
-
-    assert codes(world.sync(one, two, spoil_client=cut)) == ["connection-lost"] * 2
+    assert codes(world.sync(one, two, spoil_client=cut_at(6))) == ["connection-lost"] * 2
     assert two.tree() == {"large": old}
     result, _ = good(world.sync(one, two))
     assert two.tree() == {"large": new + old}

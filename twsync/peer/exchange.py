@@ -269,7 +269,9 @@ class _Session:
         if guard is not None:
             raise guard
         assert self._store is not None
-        self._store.staging.check_room(needs.total - here)
+        staging = self._store.staging
+        here += sum(staging.bytes_left(need.key, need.size, need.content, basis=need.basis is not None) for need in needs.contents)
+        staging.check_room(needs.total - here)
         return plan, plan.digest(), needs
 
     async def _end_round(self, number: int, plan: Plan, movement: Movement) -> bool:

@@ -226,6 +226,18 @@ class Staging:
         found = self._largest(content)
         return 0 if found is None else found[1]
 
+    def bytes_left(self, key: bytes, size: int, content: bytes, *, basis: bool) -> int:
+        """Bytes of a file that is wanted here which an earlier session left, and which need no room again.
+
+        :param basis: an older file stands at the key; then what was partly received is received once more, with it as a basis.
+        """
+        if not self._left:
+            return 0
+        for name in self._left.get(content.hex().encode(), ()):
+            if not name.endswith(_PART) and (found := self.place(name).lstat()) is not None and found.st_size == size:
+                return size
+        return 0 if basis else min(size, self.find_partial(content) or self.find_unknown(key, size))
+
     def open_basis(self, content: bytes) -> int | None:
         """A read descriptor of the largest partly received copy, as a delta's basis; None if there is none."""
         found = self._largest(content)
