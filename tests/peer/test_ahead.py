@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import count
 from threading import Event
 
 import pytest
@@ -11,6 +12,7 @@ from blake3 import blake3
 from twsync import delta, limits
 from twsync.peer import announcing, largereceive, prefetch
 from twsync.peer.largereceive import LargeFiles
+from twsync.peer.movement import Movement
 from twsync.peer.prefetch import Prefetch
 from twsync.peerwire import messages as m
 from twsync.peerwire.frames import FrameType
@@ -350,6 +352,18 @@ def test_room_on_the_disk(world, late, spare, fetched, monkeypatch):
     assert len(said(world, m.Fetch)) == fetched
     assert [result.error and result.error.code for result in results] == [None if fetched else "disk-full"] * 2
     assert staged(two) == []
+
+
+def test_what_comes_while_the_room_is_looked_at_is_not_missing_in_it(world, monkeypatch):
+    """A thousand bytes between any two looks: the file just fits, however far it is."""
+    one, two = world.host("laptop"), world.host("desktop")
+    monkeypatch.setattr(m, "FEATURES", ("zstd",))
+    one.write("large", big(1))
+    come = count(0, 1000)
+    monkeypatch.setattr(Staging, "room", lambda self: LARGE - next(come))
+    monkeypatch.setattr(Movement, "bytes_ahead", property(lambda self: next(come)))
+    good(world.sync(one, two))
+    assert one.tree() == two.tree()
 
 
 @pytest.mark.parametrize("edit", [False, True])

@@ -155,7 +155,7 @@ def test_where_there_is_no_room_the_plan_has_the_word(world, pair, monkeypatch):
     one, two = pair
     one.write("a", "content")
 
-    def check_room(self, size):
+    def check_room(self, size, room):
         if size:
             raise StoreError("No room.", "disk-full")
 

@@ -369,9 +369,9 @@ def test_a_full_disk_while_staging_names_the_folder(host, monkeypatch) -> None:
     assert caught.value.code == "disk-full"
     assert list((host.root / ".twsync" / "staging").iterdir()) == []
     with pytest.raises(StoreError, match="no room") as caught:
-        host.staging.check_room(2**60)
+        host.staging.check_room(2**60, host.staging.room())
     assert caught.value.code == "disk-full"
-    host.staging.check_room(1)
+    host.staging.check_room(1, host.staging.room())
 
 
 def test_a_vanished_root_ends_the_session(host) -> None:

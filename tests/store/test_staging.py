@@ -304,7 +304,7 @@ def test_a_really_full_disk(small_disk: Path, tmp_path: Path, make_host) -> None
     assert caught.value.code == "disk-full"
     part.keep()
     with pytest.raises(StoreError, match="no room"):
-        host.staging.check_room(900_000)
+        host.staging.check_room(900_000, host.staging.room())
     assert host.tree() == {"a": b"old"}
     assert host.staging.sweep(time.time_ns(), max_bytes=0) > 0
     assert host.apply(host.file(b"a", b"new"))[b"a"].status is Status.DONE

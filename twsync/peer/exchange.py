@@ -232,7 +232,10 @@ class _Session:
             # What neither side can name any more will not come again by itself.
             if key not in compared.mine and key not in compared.theirs:
                 self._tally.skip(key, CHANGING)
-        plan, digest, needs = await self._work.read(self._decide, compared, opened, movement.bytes_ahead)
+        assert self._store is not None
+        # The room first: what comes meanwhile counts for both then, not for neither.
+        room = await self._work.read(self._store.staging.room)
+        plan, digest, needs = await self._work.read(self._decide, compared, opened, room + movement.bytes_ahead)
         self._dialogue.check()
         movement.planned()
         self._dialogue.say(messages.Plan(digest, needs.deletes))
@@ -251,10 +254,10 @@ class _Session:
         await self._commit.remember(self._tally.settle(plan, needs), self._tools.now_ns())
         return await self._end_round(number, plan, movement)
 
-    def _decide(self, compared: Compared, opened: Opened, here: int) -> tuple[Plan, bytes, Needs]:
+    def _decide(self, compared: Compared, opened: Opened, room: int) -> tuple[Plan, bytes, Needs]:
         """The plan, its digest and what it means here, unless a guard is against it. In a reader's thread.
 
-        :param here: bytes that came ahead of the plan: it has a use for them, or they are deleted.
+        :param room: bytes that the disk takes, and those that came ahead of the plan: it has a use for them, or they are deleted.
         """
         terms, rows = self._terms, self._rows
         plan = compared.plan(terms.side, rows.replica, opened.partner, opened.sync_type, opened.policy)
@@ -270,8 +273,8 @@ class _Session:
             raise guard
         assert self._store is not None
         staging = self._store.staging
-        here += sum(staging.bytes_left(need.key, need.size, need.content, basis=need.basis is not None) for need in needs.contents)
-        staging.check_room(needs.total - here)
+        room += sum(staging.bytes_left(need.key, need.size, need.content, basis=need.basis is not None) for need in needs.contents)
+        staging.check_room(needs.total, room)
         return plan, plan.digest(), needs
 
     async def _end_round(self, number: int, plan: Plan, movement: Movement) -> bool:

@@ -169,7 +169,7 @@ class SmallAhead:
             and not (search and self._journal.find_content(row.content, 1))
         ]
         try:
-            self._staging.check_room(self._coming + sum(need.size for need in needs))
+            self._staging.check_room(self._coming + sum(need.size for need in needs), self._staging.room())
         except StoreError:
             return None
         return needs

@@ -66,12 +66,13 @@ class Staging:
         found = os.fstatvfs(self._fd)
         return found.f_bavail * found.f_frsize
 
-    def check_room(self, size: int) -> None:
+    def check_room(self, size: int, room: int) -> None:
         """Make sure that `size` bytes can fit.
 
+        :param room: bytes that there is room for.
         :raises StoreError: `disk-full`.
         """
-        if size > self.room():
+        if size > room:
             raise StoreError(f"The disk of {show(self._where)} has no room for {size} more bytes: make room, then sync again.", "disk-full")
 
     # --- new content
