@@ -8,7 +8,7 @@ from blake3 import blake3
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from twsync import limits
+from twsync import delta, limits
 from twsync.delta.format import SIGNATURE_HEADER
 from twsync.limits import MIB
 from twsync.peer import announcing, commit, prefetch
@@ -571,3 +571,78 @@ def test_a_large_file_is_not_to_be_asked_for_by_want_before_the_plan(world, pupp
     row = peer.hear(m.Items).items[0]
     peer.say(m.Want(files=((1, row.key, row.content, "whole", 0),)))
     assert peer.end().error.code == "protocol-error"
+
+
+# --- kept signatures ---------------------------------------------------------------------------------------------------------------------
+
+
+class Sender(Puppet):
+    """It has been sent the signature before, so it has had all the time to make deltas for it. Answers each `want` of a large file.
+
+    :ivar signature: what it is sent; `asked`: the modes of its answers.
+    """
+
+    def __init__(self, *arguments, **terms):
+        self.signature, self.asked, self.answers = b"", [], []
+        super().__init__(*arguments, **terms)
+
+    def frame_received(self, frame):
+        if frame.kind is FrameType.SIGNATURE:
+            self.signature += frame.payload
+            if not frame.payload:
+                self.send(self.answers.pop(0)(self.signature))
+        super().frame_received(frame)
+
+    def answer(self, want):
+        for transfer, _key, _content, mode, _offset in want.files:
+            self.transfer = transfer
+            self.asked.append(mode)
+            if mode == "whole":
+                self.send(self.answers.pop(0)(b""))
+
+    def send(self, stream):
+        self.say(m.File(self.transfer, "ok", 200_000))
+        self.channel.send_frame(Frame(FrameType.DATA, stream, self.transfer))
+        self.say(m.FileEnd(self.transfer, "ok"))
+
+
+OLD, NEW, FORGED = (bytes([number]) * 150_000 + bytes(50_000) for number in b"onf")
+
+
+def spoilt(signature):
+    """A delta whose end does not fit."""
+    return b"".join(delta.delta(signature, NEW))[:-1] + b"x"
+
+
+def of_another(signature):
+    """A delta of this signature, right in itself, of other content."""
+    return b"".join(delta.delta(signature, FORGED))
+
+
+def of_another_file(signature):
+    """Copies only, of a file of this size that the victim does not have."""
+    return b"".join(delta.delta(delta.signature(NEW, seed=1), NEW))
+
+
+@pytest.mark.parametrize("lie", [spoilt, of_another, of_another_file])
+@pytest.mark.parametrize("whole", [NEW, FORGED], ids=["then the truth", "then a lie"])
+def test_a_delta_made_for_a_kept_signature_proves_nothing(world, lie, whole):
+    """The right content comes of it, or none; and what was kept of the old file is not asked a second time."""
+    victim = world.host("victim")
+    victim.write("large", OLD)
+    kept = victim.folder / ".twsync" / "signatures" / blake3(OLD).hexdigest()
+    good = world.sync(victim, world.host("other"))
+    assert [result.error for result in good] == [None, None]
+    kept.parent.mkdir()
+    kept.write_bytes(delta.signature(OLD, seed=1))
+    peer = Sender(world, victim)
+    peer.answers = [lie, lambda _signature: whole]
+    (row,) = peer.hear(m.Items).items
+    peer.items(file(b"large", NEW, version=rows.item(row).version.joined(Version(((EVIL, 1),)))))
+    peer.counterparts()
+    peer.agree()
+    assert peer.finish().error is None
+    assert peer.asked == ["delta", "whole"]
+    assert delta.signature(OLD, seed=1) == peer.signature
+    assert victim.tree() == {"large": NEW if whole is NEW else OLD}
+    assert staged(victim) == [] and not kept.exists()
