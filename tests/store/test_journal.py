@@ -66,8 +66,28 @@ def test_any_number_of_rows_is_looked_up_in_the_order_asked(journal, count) -> N
 def test_intents_of_a_large_batch_come_back_in_order(journal) -> None:
     rows = journal.collection("photos")
     intents = [Intent(item(b"%04d" % number), 7, b"staged", b"", item(b"old") if number % 2 else None) for number in range(600)]
-    rows.begin_batch(iter(intents), [])
+    rows.begin_batch(intents, [])
     assert rows.intents.pending() == intents
+    rows.end_batch([], [])
+    assert rows.intents.pending() == []
+
+
+def test_each_batch_ends_with_its_own_intents(journal) -> None:
+    rows = journal.collection("photos")
+    intents = [[Intent(item(b"%d-%03d" % (batch, n)), 7, b"staged", b"", None) for n in range(300)] for batch in range(4)]
+    numbers = [rows.begin_batch(some, []) for some in intents[:3]]
+    assert rows.intents.pending() == [*intents[0], *intents[1], *intents[2]]
+    rows.end_batch([], [], numbers[1])
+    assert rows.intents.pending() == [*intents[0], *intents[2]]
+    rows.end_batch([], [], numbers[0])
+    last = rows.begin_batch(intents[3], [])
+    assert rows.intents.pending() == [*intents[2], *intents[3]]
+    rows.end_batch([], [], numbers[2])
+    rows.end_batch([], [], rows.begin_batch([], []))
+    assert rows.intents.pending() == intents[3]
+    journal.collection("music").end_batch([], [], last)
+    assert rows.intents.pending() == intents[3]
+    # What recovery has looked at, whatever batch it was of.
     rows.end_batch([], [])
     assert rows.intents.pending() == []
 
@@ -123,13 +143,13 @@ def test_versions_pack(pairs: dict[int, int]) -> None:
 
 def test_anchors_are_kept_for_each_device(journal, tmp_path: Path) -> None:
     rows = journal.collection("photos")
-    assert rows.anchors.load("alice/desktop") == Anchors()
+    assert rows.anchors.load() == {}
     first = Anchors(2**64 - 1, None, Mark(b"t" * 16, 5, 7))
     rows.anchors.save("alice/desktop", first)
     both = Anchors(3, Mark(b"t" * 16, 5, 7), Mark(b"u" * 16, 9, 8))
     rows.anchors.save("bob/phone", both)
-    assert rows.anchors.load("alice/desktop") == first
-    assert rows.anchors.load("bob/phone") == both
+    assert rows.anchors.load()["alice/desktop"] == first
+    assert rows.anchors.load()["bob/phone"] == both
     assert journal.collection("music").anchors.devices() == []
     assert rows.anchors.devices() == ["alice/desktop", "bob/phone"]
     rows.anchors.drop("bob/phone")

@@ -193,6 +193,78 @@ def test_killed_anywhere_every_path_is_old_or_new_and_the_next_run_goes_on(syste
     assert point > 40
 
 
+BATCHES = [
+    {"d": None, "d/a": b"1", "d/b": b"2", "x": b"new x"},
+    {"d/c": b"3", "e": None, "e/a": b"4", "y": b"new y"},
+    {"e/b": b"5", "z": None, "z/a": b"6"},
+    {"d/d": b"7", "e/c": b"8", "w": None},
+]
+STOOD = {"x": b"old x", "y": b"old y", "z": b"old z", "w": b"old w"}
+
+
+def changes_of(host, number: int) -> list[Change]:
+    """A batch as far as it is not there; None makes a folder, and takes `w` away."""
+    made = []
+    for name, data in BATCHES[number].items():
+        key = name.encode()
+        row = host.rows.get(key)
+        if row is None or not row.item.version.counter(host.partner):
+            made.append(host.removal(key) if name == "w" else host.folder(key) if data is None else host.file(key, data))
+    return made
+
+
+def test_killed_anywhere_while_three_batches_are_under_way(fast_disk: Path, make_host, monkeypatch) -> None:
+    """In the order of a session: a batch is begun while the one before it is put, and the rows of the one before that come afterwards."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    monkeypatch.setattr(os, "sync", lambda: None)
+    point, status, pending = 0, 9, set()
+    while status == 9:
+        point += 1
+        base = fast_disk / str(point)
+        base.mkdir()
+
+        def work(base: Path = base, point: int = point) -> None:
+            host = make_host(base)
+            for key, data in STOOD.items():
+                host.write(key, data)
+            host.learn()
+            changes = [changes_of(host, number) for number in range(4)]
+            with pytest.MonkeyPatch.context() as patch:
+                applier = host.applier(die_at(point, patch))
+                begun = [applier.begin(changes[0]), applier.begin(changes[1])]
+                for number in range(4):
+                    applier.put(begun[number])
+                    if number < 2:
+                        begun.append(applier.begin(changes[number + 2]))
+                    if number:
+                        applier.note(begun[number - 1])
+                applier.note(begun[3])
+                applier.finish()
+
+        status = in_a_child(work)
+        assert status in (0, 9)
+        host = make_host(base)
+        pending.add(len(host.rows.intents.pending()))
+        host.recover()
+        assert host.rows.intents.pending() == [] and host.rows.intents.owed() == []
+        after = host.tree()
+        wanted = {key: data for some in BATCHES for key, data in some.items() if key != "w"}
+        for key in wanted.keys() | STOOD.keys():
+            assert after.get(key, "gone") in (STOOD.get(key, "gone"), wanted.get(key, "gone")), (point, key)
+        # Recovery knows every file of every batch that is in place.
+        found = host.learn()
+        assert [row.key for row in found.changes if row.item.kind is not Kind.DIRECTORY] == [], point
+        for number in range(4):
+            host.apply(*changes_of(host, number))
+        assert host.tree() == wanted, point
+        assert set(host.trash().values()) == set(STOOD.values()), point
+        host.close()
+        host.close = lambda: None
+    assert point > 40
+    # There were moments with the intents of one, of two and of three batches.
+    assert {0, 4, 8, 11} <= pending
+
+
 def test_a_clean_stop_leaves_nothing_to_recover(host) -> None:
     host.apply(host.file(b"a", b"new"))
     assert host.recover() == 0

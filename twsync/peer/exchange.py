@@ -155,7 +155,8 @@ class _Session:
         announcing = self._look.announcing
         await greet(self._dialogue, terms, self._rows.name)
         proposal = self._tools.random(messages.ANCHOR_BYTES)
-        opened = self._opened = await exchange_open(self._dialogue, terms, self._rows, self._work, proposal)
+        known = await self._look.known(terms.partner)
+        opened = self._opened = await exchange_open(self._dialogue, terms, self._rows, known, proposal)
         # From here on the other side may ask for what it is shown.
         comparison = Comparison(
             self._dialogue, self._tasks, self._work, self._rows, self._collection.ignore, opened.partner, self._shown, self._announced

@@ -16,6 +16,7 @@ from twsync.peer.announcing import Announcing
 from twsync.peer.movement import Store
 from twsync.peer.terms import Collection, Tools
 from twsync.reconcile import anchors as marks
+from twsync.reconcile.anchors import Anchors
 from twsync.reconcile.model import Item, Side, SyncType
 from twsync.store.rows import Row
 from twsync.store.scan import ScanResult, scan
@@ -50,6 +51,8 @@ class Look:
         self._announces = marks.sender(sync_type) is not side.other
         self._collection: Collection | None = None
         self._store: Store | None = None
+        self._anchors: dict[str, Anchors] | None = None
+        self._live: int | None = None
         self._result: ScanResult | None = None
         self._error: Exception | None = None
         self._stopped = self._over = self._closed = False
@@ -74,6 +77,12 @@ class Look:
         """What is announced of large files; there is one as soon as the collection is open."""
         assert self._announcing is not None
         return self._announcing
+
+    async def known(self, partner: str) -> tuple[Anchors, int]:
+        """What the journal said before the scan wrote to it: the anchors of a partner device, and how many rows are live."""
+        live = await self._there(lambda: self._live)
+        assert self._anchors is not None
+        return self._anchors.get(partner, Anchors()), live
 
     async def result(self) -> ScanResult:
         """What the scan has found and not shown."""
@@ -116,6 +125,7 @@ class Look:
             self._tell()
             self._check()
             self._store = await work.write(Store.open, collection, self._session, self._tools.now_ns())
+            self._anchors = await work.read(collection.rows.anchors.load)
             self._tell()
             self._check()
             self._result = await work.read(self._scan, collection)
@@ -139,7 +149,12 @@ class Look:
             cancelled=lambda: self._stopped,
             early=lambda changes: self._early(collection, changes),
             large=self.announcing.large if self._announces else None,
+            begun=lambda live: self._work.back(self._begun, live),
         )
+
+    def _begun(self, live: int) -> None:
+        self._live = live
+        self._tell()
 
     def _early(self, collection: Collection, changes: list[Row]) -> None:
         """Changes while the scan goes on, which the other side may look at meanwhile. In a thread of the scan."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from twsync.errors import ProtocolError, SessionError
 from twsync.peer.dialogue import Dialogue
-from twsync.peer.streams import Workshop
 from twsync.peer.terms import Terms
 from twsync.peerwire import messages
 from twsync.reconcile import anchors as marks
@@ -62,14 +61,15 @@ async def greet(dialogue: Dialogue, terms: Terms, collection: str) -> None:
     dialogue.ahead = "ahead" in heard.features
 
 
-async def exchange_open(dialogue: Dialogue, terms: Terms, rows: CollectionJournal, work: Workshop, proposal: bytes) -> Opened:
+async def exchange_open(dialogue: Dialogue, terms: Terms, rows: CollectionJournal, known: tuple[Anchors, int], proposal: bytes) -> Opened:
     """Exchange open.
 
+    :param known: the anchors that the journal has for the partner, and how many of its rows are live.
     :param proposal: a random token for the next mark; the client's is taken.
     :raises SessionError: `same-journal`.
     :raises ProtocolError: it is not what the INVITE agreed on.
     """
-    mine, live = await work.read(lambda: (rows.anchors.load(terms.partner), rows.live_count()))
+    mine, live = known
     dialogue.say(messages.Open(rows.replica, tuple(mine.tokens()), terms.sync_type, terms.policy, proposal, live, terms.allow_deletes))
     heard: messages.Open = await dialogue.hear(messages.Open)
     if heard.sync_type is not terms.sync_type:

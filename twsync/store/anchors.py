@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twsync.reconcile.anchors import Anchors, Mark
@@ -17,12 +18,10 @@ class AnchorTable:
         self._database = database
         self._collection = collection
 
-    def load(self, device: str) -> Anchors:
-        """What is remembered of a device; empty anchors before the first session."""
-        found = self._database.row(f"SELECT {_NAMES} FROM anchor WHERE collection = ? AND device = ?", (self._collection, device))
-        if found is None:
-            return Anchors()
-        return Anchors(int.from_bytes(found[0], "big"), _mark(found[1:4]), _mark(found[4:7]))
+    def load(self) -> dict[str, Anchors]:
+        """What is remembered, by device. (Before the first session with one, empty anchors hold.)"""
+        found = self._database.rows(f"SELECT device, {_NAMES} FROM anchor WHERE collection = ?", (self._collection,))
+        return {device: _anchors(values) for device, *values in found}
 
     def save(self, device: str, anchors: Anchors) -> None:
         """Write; returns when they, and all rows written before them, survive a power loss."""
@@ -44,6 +43,10 @@ class AnchorTable:
         """Devices with anchors, sorted."""
         found = self._database.rows("SELECT device FROM anchor WHERE collection = ? ORDER BY device", (self._collection,))
         return [device for (device,) in found]
+
+
+def _anchors(found: Sequence[Any]) -> Anchors:
+    return Anchors(int.from_bytes(found[0], "big"), _mark(found[1:4]), _mark(found[4:7]))
 
 
 def _mark(found: Any) -> Mark | None:  # noqa: ANN401 - three columns of a row

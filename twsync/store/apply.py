@@ -7,6 +7,10 @@ The order makes a crash at any instruction harmless::
     each change                  twsync.store.placing
     folders flushed              the renames hold
     rows into the journal, intents out, in one transaction
+
+Three steps for a batch: `Applier.begin` up to the intents, `Applier.put` up to the folders, `Applier.note` the rows. While one batch is put
+into place, the rows of the one before may be noted and the next one begun, since nothing in these depends on the others. So the journal
+may have the intents of three batches, and recovery looks at them all.
 """
 
 from __future__ import annotations
@@ -15,10 +19,11 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from twsync import limits
 from twsync.errors import PathError, StoreError
-from twsync.reconcile.model import FILE, Kind
+from twsync.reconcile.model import DIRECTORY, FILE, Kind
 from twsync.store import crossing
 from twsync.store.barrier import flush_all, flush_directories
 from twsync.store.changes import Change, Outcome, Status, ordered
@@ -32,6 +37,25 @@ from twsync.store.rows import Row
 from twsync.store.staging import Staging
 from twsync.store.task import ChangedError, SkippedError, Task, same_thing
 from twsync.store.trash import Trash, folder_name
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch that is being applied."""
+
+    changes: list[Change]
+    "In the order of `ordered`."
+    tasks: list[Task] = field(default_factory=list)
+    "Those that could be prepared."
+    folders: set[bytes] = field(default_factory=set)
+    "Keys of the folders whose time changes."
+    intents: range = range(0)
+    "Numbers of its intents."
+    outcomes: dict[bytes, Outcome] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    "Those that hold when it is in place."
+    failure: StoreError | None = None
+    "What kept the rest of it from being put into place."
 
 
 class Applier:
@@ -71,12 +95,20 @@ class Applier:
         :returns: an outcome for each change, in the order of `ordered`.
         :raises StoreError: `disk-full`, `read-only`, `root-missing` ...; what was done before that is in the journal.
         """
+        begun = self.begin(batch)
+        self.put(begun)
+        return self.note(begun)
+
+    def begin(self, changes: Iterable[Change]) -> Batch:
+        """Prepare one batch and write down its intents. Then it is to be `put` and `noted`, each batch after the one before.
+
+        :raises StoreError: as `apply`.
+        """
         self._gate.check()
-        outcomes: dict[bytes, Outcome] = {}
-        tasks: list[Task] = []
-        changes = ordered(batch)
-        few = sum(change.staged is not None for change in changes) <= limits.MAX_SINGLE_FLUSHES
-        for change in changes:
+        batch = Batch(ordered(changes))
+        tasks = batch.tasks
+        few = sum([change.staged is not None for change in batch.changes]) <= limits.MAX_SINGLE_FLUSHES
+        for change in batch.changes:
             item, staged = change.item, change.staged
             if not few and change.expected is None and staged is not None and staged.dressed == (item.mode, item.mtime_ns):
                 # By far the most of a first session: a file that is ready.
@@ -85,32 +117,47 @@ class Applier:
             try:
                 tasks.append(self._prepare(change, few))
             except (OSError, PathError) as error:
-                outcomes[change.key] = self._skipped(change, error)
+                batch.outcomes[change.key] = self._skipped(change, error)
         if not few:
             self._step("flush-content")
             self._flush(flush_all)
         self._step("intents")
-        folders = _folders(tasks)
-        self._journal.begin_batch((_intent(task) for task in tasks), self._folders.note(folders))
-        rows: list[Row] = []
-        failure: StoreError | None = None
+        batch.folders = _folders(tasks)
+        batch.intents = self._journal.begin_batch([_intent(task) for task in tasks], self._folders.note(batch.folders))
+        return batch
+
+    def put(self, batch: Batch) -> None:
+        """Put a batch that has begun into place.
+
+        :raises StoreError: as `apply`; `recover` finds what was done.
+        """
         try:
-            for some in _runs(tasks):
-                self._perform_all(some, rows, outcomes)
+            for some in _runs(batch.tasks):
+                self._perform_all(some, batch.rows, batch.outcomes)
         except StoreError as error:
-            failure = error
+            batch.failure = error
         try:
             self._step("flush-folders")
-            self._flush(lambda gate: flush_directories(gate, _own_folders(tasks), folders))
-            self._step("rows")
-            owed = [(row.key, row.item.mode, row.item.mtime_ns) for row in rows if row.item.kind is Kind.DIRECTORY]
-            self._journal.end_batch(rows, owed)
+            self._flush(lambda gate: flush_directories(gate, _own_folders(batch.tasks), batch.folders))
         except StoreError as error:
-            raise failure or error from error
+            raise batch.failure or error from error
+
+    def note(self, batch: Batch) -> list[Outcome]:
+        """The rows of a batch that is in place into the journal, its intents out of it.
+
+        :returns, raises: as `apply`.
+        """
+        try:
+            self._step("rows")
+            owed = [(row.key, row.item.mode, row.item.mtime_ns) for row in batch.rows if row.item.kind is DIRECTORY]
+            self._journal.end_batch(batch.rows, owed, batch.intents)
+        except StoreError as error:
+            raise batch.failure or error from error
         self._step("done")
-        if failure is not None:
-            raise failure
-        return [outcomes[change.item.key] for change in changes]
+        if batch.failure is not None:
+            raise batch.failure
+        outcomes = batch.outcomes
+        return [outcomes[change.item.key] for change in batch.changes]
 
     def finish(self) -> None:
         """Set the modes and times of folders. At a session's end, also of one that failed.

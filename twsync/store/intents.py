@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -34,24 +34,31 @@ class Intents:
         self._database = database
         self._collection = collection
 
-    def write(self, intents: Iterable[Intent]) -> None:
-        """The intents of a batch; there are none before."""
-        waiting = list(intents)
+    def write(self, intents: Sequence[Intent]) -> range:
+        """The intents of a batch; returns their numbers."""
+        found = self._database.row("SELECT max(n) FROM intent WHERE collection = ?", (self._collection,))
+        # A record may hold fewer than this; its successor's number is still free.
+        first = 0 if found[0] is None else found[0] + _TOGETHER
         encode = msgspec.msgpack.Encoder().encode
         self._database.execute_many(
             "INSERT INTO intent (collection, n, record) VALUES (?, ?, ?)",
-            [(self._collection, n, encode(waiting[n : n + _TOGETHER])) for n in range(0, len(waiting), _TOGETHER)],
+            [(self._collection, first + n, encode(intents[n : n + _TOGETHER])) for n in range(0, len(intents), _TOGETHER)],
         )
+        return range(first, first + len(intents))
 
     def pending(self) -> list[Intent]:
-        """The intents of a batch that did not end."""
+        """The intents of batches that did not end, in the order of the batches."""
         decode = msgspec.msgpack.Decoder(list[Intent]).decode
         found = self._database.rows("SELECT record FROM intent WHERE collection = ? ORDER BY n", (self._collection,))
         return [intent for (record,) in found for intent in decode(record)]
 
-    def clear(self) -> None:
-        """The batch ended."""
-        self._database.execute("DELETE FROM intent WHERE collection = ?", (self._collection,))
+    def clear(self, batch: range | None = None) -> None:
+        """A batch ended, whose intents have these numbers; None: all did."""
+        if batch is None:
+            self._database.execute("DELETE FROM intent WHERE collection = ?", (self._collection,))
+        else:
+            sql = "DELETE FROM intent WHERE collection = ? AND n >= ? AND n < ?"
+            self._database.execute(sql, (self._collection, batch.start, batch.stop))
 
     def defer(self, owed: Iterable[tuple[bytes, int, int]], *, replace: bool) -> None:
         """Owe (key, mode, mtime) to directories.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -192,21 +192,26 @@ class CollectionJournal:
         with self._database.transaction():
             self._items.refresh(stats)
 
-    def begin_batch(self, intents: Iterable[Intent], owed: Iterable[tuple[bytes, int, int]]) -> None:
-        """One transaction: what a batch is about to do, and the modes and times owed to the directories that it works in."""
-        with self._database.transaction():
-            self.intents.write(intents)
-            self.intents.defer(owed, replace=False)
+    def begin_batch(self, intents: Sequence[Intent], owed: Iterable[tuple[bytes, int, int]]) -> range:
+        """One transaction: what a batch is about to do, and the modes and times owed to the directories that it works in.
 
-    def end_batch(self, rows: Iterable[Row], owed: Iterable[tuple[bytes, int, int]]) -> int:
+        :returns: the numbers of the intents; a batch before it may still have its own.
+        """
+        with self._database.transaction():
+            batch = self.intents.write(intents)
+            self.intents.defer(owed, replace=False)
+            return batch
+
+    def end_batch(self, rows: Iterable[Row], owed: Iterable[tuple[bytes, int, int]], batch: range | None = None) -> int:
         """One transaction: the rows of a batch, as each says, what its folders get in the end, and its intents cleared.
 
+        :param batch: what `begin_batch` returned; None: all intents are cleared.
         :returns: the new seq.
         """
         with self._database.transaction():
             seq = self._items.write(rows)
             self.intents.defer(owed, replace=True)
-            self.intents.clear()
+            self.intents.clear(batch)
             return seq
 
     def settle(self, stats: Iterable[tuple[bytes, Stat]]) -> None:

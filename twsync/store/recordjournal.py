@@ -152,17 +152,18 @@ class RecordJournal(CollectionJournal):
                 (self._number, self.seq, made.names, made.stats),
             )
 
-    def begin_batch(self, intents: Iterable[Intent], owed: Iterable[tuple[bytes, int, int]]) -> None:
+    def begin_batch(self, intents: Sequence[Intent], owed: Iterable[tuple[bytes, int, int]]) -> range:
         """As its parent; texts and reserved names too."""
         with self._database.transaction():
-            super().begin_batch(intents, owed)
+            batch = super().begin_batch(intents, owed)
             if self._batch is not None:
                 self.texts.put(self._batch.texts)
                 self.history.began(self._batch.session, self.seq, self._batch.now_ns)
                 if self._batch.maps is not None:
                     self._batch.maps.put(self._batch.reserved)
+            return batch
 
-    def end_batch(self, rows: Iterable[Row], owed: Iterable[tuple[bytes, int, int]]) -> int:
+    def end_batch(self, rows: Iterable[Row], owed: Iterable[tuple[bytes, int, int]], batch: range | None = None) -> int:
         """As its parent; the history of the rows and what the partner holds by them too.
 
         Without a batch (`recover`): a row that was taken from a partner as it is, that partner holds.
@@ -170,9 +171,9 @@ class RecordJournal(CollectionJournal):
         rows = list(rows)
         with self._database.transaction():
             self._replaced(rows, self.get_many(row.key for row in rows))
-            seq = super().end_batch(rows, owed)
-            batch = self._batch
-            if batch is None:
+            seq = super().end_batch(rows, owed, batch)
+            writing = self._batch
+            if writing is None:
                 self._database.execute_many(
                     """UPDATE syncml_map SET held = 1, base = ?, version = ? WHERE key = ?
                        AND partner IN (SELECT n FROM syncml_partner WHERE collection = ? AND replica = ?)""",
@@ -182,9 +183,9 @@ class RecordJournal(CollectionJournal):
                         if row.partner and row.item.live
                     ],
                 )
-            elif batch.maps is not None:
-                batch.maps.drop([batch.dropped[row.key] for row in rows if row.key in batch.dropped])
-                batch.maps.put([batch.held[row.key] for row in rows if row.key in batch.held])
+            elif writing.maps is not None:
+                writing.maps.drop([writing.dropped[row.key] for row in rows if row.key in writing.dropped])
+                writing.maps.put([writing.held[row.key] for row in rows if row.key in writing.held])
             return seq
 
     def _replaced(self, rows: Iterable[Row], known: dict[bytes, Row]) -> None:

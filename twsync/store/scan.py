@@ -69,6 +69,7 @@ def scan(
     early: Callable[[list[Row]], None] | None = None,
     large: Callable[[bytes, Found], Reading | None] | None = None,
     flat: KnownFolder | None = None,
+    begun: Callable[[int], None] | None = None,
 ) -> ScanResult:
     """Find local changes. Takes as long as it takes, so call it in a pool.
 
@@ -81,6 +82,7 @@ def scan(
         changes of the result. What is gone always is: there may be a reason to doubt it.
     :param large: told of each large file before it is hashed; the reading that it gives, if it does, lets others read it meanwhile.
     :param flat: for a folder whose items all lie at its top: says what of it has to be looked at.
+    :param begun: told at once how many live rows there are, if all of them are looked at.
     :raises StoreError: `cancelled`, `permission-denied` (the root), `too-many-files`.
     """
     findings = _Findings(journal, device)
@@ -101,6 +103,8 @@ def scan(
         else:
             walk.known = {glance[0]: glance for glance in journal.glances()}
             known = len(walk.known)
+            if begun is not None:
+                begun(known)
             walk.progress = halfway
             walk.tree()
         changes = findings.take(walk)
