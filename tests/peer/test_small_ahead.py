@@ -11,10 +11,11 @@ from twsync.peer import smallahead
 from twsync.peer.smallahead import SmallAhead
 from twsync.peer.supply import Supplier
 from twsync.peerwire import messages as m
-from twsync.peerwire.frames import FrameType
+from twsync.peerwire.frames import Frame, FrameType
 from twsync.reconcile.model import SyncType
 from twsync.store import scan as scanning
 from twsync.store.staging import Staging
+from twsync.transport.buffers import Buffers
 
 
 def good(results):
@@ -49,12 +50,13 @@ def late(monkeypatch):
     count = 0
     genuine, ended = SmallAhead.came, scanning._vanished
 
-    def came(self, need, staged):
+    def came(self, answers):
         nonlocal count
-        genuine(self, need, staged)
-        count += 1
+        claimed = genuine(self, answers)
+        count += len(answers)
         if count >= Late.files:
             Late.came.set()
+        return claimed
 
     def vanished(walk):
         if walk.seen or walk.found > 1:
@@ -172,3 +174,18 @@ def test_a_partner_that_does_not_know_of_it_is_asked_for_nothing(world, pair, mo
     good(world.sync(one, two))
     assert ahead(world, 1) == 0
     assert one.tree() == two.tree()
+
+
+def test_the_memory_of_bundles_is_used_again(world, pair, monkeypatch):
+    one, two = pair
+    for number in range(40):
+        one.write(f"d/{number}", f"{number} " * 10_000)
+    released, given = [], []
+    release, give = Frame.release, Buffers.give
+    monkeypatch.setattr(Frame, "release", lambda self: [released.append(len(self.payload)), release(self)])
+    monkeypatch.setattr(Buffers, "give", lambda self, view: [given.append(len(view)), give(self, view)])
+    first, _ = good(world.sync(one, two))
+    assert one.tree() == two.tree()
+    # What came and what was sent: in several bundles, each of which was given back when it was done with.
+    assert sum(released) == sum(given) == first.sent.literal_bytes > 2**20
+    assert len(released) == len(given) > 1

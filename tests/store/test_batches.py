@@ -136,13 +136,22 @@ def test_reading_gives_what_is_as_it_should_be(many: Batches, folder: int, tmp_p
         (tmp_path / os.fsdecode(name)).write_bytes(content)
     sums = [blake3(content).digest() for content in contents.values()]
     sizes = [len(content) for content in contents.values()]
-    assert many.read([folder] * 4, list(contents), sizes, sums) == (b"firstsecond" + bytes(60_000), [0, 0, 0, 0])
+    room = memoryview(bytearray(sum(sizes) + 1))
+
+    def read() -> tuple[bytes, list[int]]:
+        size, errors = many.read([folder] * 4, list(contents), sizes, sums, room)
+        return bytes(room[:size]), errors
+
+    assert read() == (b"firstsecond" + bytes(60_000), [0, 0, 0, 0])
     (tmp_path / "a").write_bytes(b"FIRST")
     (tmp_path / "c").write_bytes(b"longer")
-    assert many.read([folder] * 4, list(contents), sizes, sums) == (b"second" + bytes(60_000), [CHANGED, 0, OTHER, 0])
+    assert read() == (b"second" + bytes(60_000), [CHANGED, 0, OTHER, 0])
     (tmp_path / "b").unlink()
     (tmp_path / "d").write_bytes(b"shorter")
-    assert many.read([folder] * 4, list(contents), sizes, sums) == (b"", [CHANGED, errno.ENOENT, OTHER, CHANGED])
+    assert read() == (b"", [CHANGED, errno.ENOENT, OTHER, CHANGED])
+    room = room[:-1]
+    with pytest.raises(ValueError, match="no room"):
+        read()
 
 
 def test_placing_never_overwrites(many: Batches, tmp_path: Path) -> None:

@@ -163,7 +163,9 @@ class Movement:
         return bool(needs) and self._live_count() > 0
 
     def _got(self, changes: list[Change]) -> None:
-        now: list[Change] = []
-        for change in changes:
-            (self._last if last_of_all(change) else now).append(change)
-        self._placer.add(now)
+        # (Something new, as nearly all of a first session is, need not be asked.)
+        later = [change for change in changes if change.expected is not None and last_of_all(change)]
+        if later:
+            self._last += later
+            changes = [change for change in changes if not last_of_all(change)]
+        self._placer.add(changes)

@@ -141,6 +141,8 @@ class Prefetch:
 
         :returns: those whose content is here, and those that have to be met in another way. The others are under way.
         """
+        if not self._done and not self._under_way:
+            return [], list(needs)
         fetches = {(fetch.need.key, fetch.need.size): fetch for fetch in self._under_way}
         here: list[tuple[Need, Staged]] = []
         rest: list[Need] = []

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twsync.errors import ProtocolError, TwsyncError
 from twsync.limits import (
     LOCAL_LOOKUPS,
+    MAX_BATCH_FILES,
     MAX_BUNDLE_BYTES,
     MAX_BUNDLE_BYTES_UNDER_WAY,
     MAX_BUNDLE_FILES,
@@ -34,7 +35,7 @@ from twsync.peer.smallfiles import claim_all, find_here, stage_bundle
 from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Frame, FrameType, Payload
+from twsync.peerwire.frames import Frame, FrameType
 from twsync.store.changes import Change
 from twsync.store.ignore import Ignore
 from twsync.store.journal import CollectionJournal
@@ -106,7 +107,7 @@ class Getter:
         )
         #: What is fetched ahead of the plan.
         self.prefetch = Prefetch(workshop, gate, journal, ignore, staging, self._large, self._claimed, wanted=ahead)
-        self.small_ahead = SmallAhead(tasks, workshop, journal, ignore, staging, self._ask_ahead, self._claimed)
+        self.small_ahead = SmallAhead(tasks, workshop, journal, ignore, staging, self._ask_ahead)
         self._bundle_bytes = 0
         self._requests = 0
         self._numbers = 0
@@ -137,6 +138,8 @@ class Getter:
         """
         here, rest = self.prefetch.settle(needs)
         small, rest = self.small_ahead.claim(rest)
+        gathered, self._gathered = self._gathered, None
+        self._small = deque(self.small_ahead.wanted([*(gathered.needs if gathered is not None else ()), *self._small]))
         if needs:
             await self._fetch(len(needs), here + small, rest, search)
         await self.prefetch.ended()
@@ -157,8 +160,8 @@ class Getter:
         done: Deferred[None] = Deferred()
         self._resolved = done
         try:
-            for start in range(0, len(here), LOCAL_LOOKUPS):
-                found = await self._workshop.write(claim_all, here[start : start + LOCAL_LOOKUPS], self._staging)
+            for start in range(0, len(here), MAX_BATCH_FILES):
+                found = await self._workshop.write(claim_all, here[start : start + MAX_BATCH_FILES], self._staging)
                 self._dialogue.check()
                 self._resolve(found)
             # Where nothing is searched, nothing is read before an earlier session's file is found by its name.
@@ -185,12 +188,10 @@ class Getter:
         self._ask()
 
     def planned(self) -> None:
-        """A plan is made: what was not asked for yet is left to it."""
+        """A plan is made: from now on it says what is to be had. (The small files that were chosen before it most likely wants, so they are
+        asked for while both sides' plans are compared.)"""
         self.prefetch.close()
         self.small_ahead.close()
-        gathered, self._gathered = self._gathered, None
-        self.small_ahead.withdrawn([*(gathered.needs if gathered is not None else ()), *self._small])
-        self._small.clear()
 
     def _claimed(self, need: Need, staged: Staged | None) -> None:
         """The content of a need was on its way when the plan was made."""
@@ -252,11 +253,12 @@ class Getter:
         return self._numbers
 
     def _resolve(self, done: list[tuple[Need, list[Staged]]]) -> None:
-        changes: list[Change] = []
-        for need, staged in done:
-            self.received.bytes += need.size
-            for change, one in zip(need.changes, staged, strict=True):
-                changes.append(Change(change.item, change.expected, one, change.displaced, change.partner))
+        changes = [
+            Change(change.item, change.expected, one, change.displaced, change.partner)
+            for need, staged in done
+            for change, one in zip(need.changes, staged, strict=True)
+        ]
+        self.received.bytes += sum([need.size for need, _staged in done])
         self.received.files += len(changes)
         self._got(changes)
         self._unresolved -= len(done)
@@ -313,7 +315,7 @@ class Getter:
         if bundle.header is None:
             raise ProtocolError("content before the bundle begins")
         self._backlog.add(len(frame.payload))
-        self._tasks.start(self._keep_bundle(frame.transfer, bundle, frame.kind, frame.payload))
+        self._tasks.start(self._keep_bundle(bundle, frame))
 
     def stopped(self, error: TwsyncError) -> None:
         """The dialogue is over: threads that wait for content must not wait any longer."""
@@ -338,32 +340,40 @@ class Getter:
                 raise ProtocolError("a file of another size than its row")
         bundle.header = message
         if not any(size for _status, size in message.files):
-            self._tasks.start(self._keep_bundle(message.transfer, bundle, FrameType.DATA, b""))
+            self._tasks.start(self._keep_bundle(bundle, Frame(FrameType.DATA, b"", message.transfer)))
 
-    async def _keep_bundle(self, transfer: int, bundle: _Bundle, kind: FrameType, payload: Payload) -> None:
+    async def _keep_bundle(self, bundle: _Bundle, frame: Frame) -> None:
         # A second frame of the same transfer finds none.
-        del self._bundles[transfer]
-        header = cast(messages.Bundle, bundle.header)
+        del self._bundles[frame.transfer]
+        header, size = cast(messages.Bundle, bundle.header), len(frame.payload)
         try:
-            results = await self._workshop.write(stage_bundle, bundle.needs, header.files, kind, payload, self._staging)
+            results = await self._workshop.write(stage_bundle, bundle.needs, header.files, frame.kind, frame.payload, self._staging)
+            frame.release()
         finally:
-            if payload:
-                self._backlog.taken(len(payload))
+            if size:
+                self._backlog.taken(size)
         self._dialogue.check()
         self._bundle_bytes -= bundle.size
         self._requests -= len(bundle.needs)
+        self.received.literal_bytes += sum([size for _status, size in header.files])
         done: list[tuple[Need, list[Staged]]] = []
-        for need, (status, size), staged in zip(bundle.needs, header.files, results, strict=True):
-            self.received.literal_bytes += size
+        ahead: list[tuple[Need, Staged | None]] = []
+        for need, (status, _size), staged in zip(bundle.needs, header.files, results, strict=True):
             if need.ahead:
-                self.small_ahead.came(need, None if staged is None else staged[0])
+                ahead.append((need, None if staged is None else staged[0]))
             elif staged is not None:
                 done.append((need, staged))
             elif status == "ok":
                 self._wrong(need)
             else:
                 self._not_come(need, status)
-        self._resolve(done)
+        for need, one in self.small_ahead.came(ahead):
+            if one is not None and len(need.changes) == 1:
+                done.append((need, [one]))
+            else:
+                self._claimed(need, one)
+        if done:
+            self._resolve(done)
         self._ask()
         idle, self._idle = self._idle, None
         if idle is not None:

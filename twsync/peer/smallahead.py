@@ -26,7 +26,6 @@ class SmallAhead:
     """What one side gets ahead of the plan of a session's first round.
 
     :param ask: asks for these needs, as far as there is room for them; what comes of them is said to :meth:`came`.
-    :param claimed: called with a need of the plan whose content was on its way, when that has come, or with None if it has not.
     """
 
     def __init__(
@@ -37,7 +36,6 @@ class SmallAhead:
         ignore: Ignore,
         staging: Staging,
         ask: Callable[[list[Need]], None],
-        claimed: Callable[[Need, Staged | None], None],
     ) -> None:
         self._tasks = tasks
         self._workshop = workshop
@@ -45,7 +43,6 @@ class SmallAhead:
         self._ignore = ignore
         self._staging = staging
         self._ask = ask
-        self._claimed = claimed
         self._open = False
         self._blocked: set[bytes] = set()
         self._rows: deque[Sequence[Item]] = deque()
@@ -79,21 +76,23 @@ class SmallAhead:
         self._open = False
         self._rows.clear()
 
-    def withdrawn(self, needs: Iterable[Need]) -> None:
-        """These were not asked for after all."""
-        for need in needs:
-            del self._asked[need.content]
-            self._coming -= need.size
+    def came(self, answers: Iterable[tuple[Need, Staged | None]]) -> list[tuple[Need, Staged | None]]:
+        """What was asked for is here; None: it does not come, or is something else.
 
-    def came(self, need: Need, staged: Staged | None) -> None:
-        """What was asked for is here; None: it does not come, or is something else."""
-        self.withdrawn((need,))
-        waiting = self._waiting.pop(need.content, None)
-        if waiting is not None:
-            self._claimed(waiting, staged)
-        elif staged is not None:
-            self._here[need.content] = staged
-            self.bytes += staged.size
+        :returns: needs of the plan that have waited for these, in the same way.
+        """
+        asked, here, waiting = self._asked, self._here, self._waiting
+        claimed: list[tuple[Need, Staged | None]] = []
+        for need, staged in answers:
+            content = need.content
+            del asked[content]
+            self._coming -= need.size
+            if content in waiting:
+                claimed.append((waiting.pop(content), staged))
+            elif staged is not None:
+                here[content] = staged
+                self.bytes += staged.size
+        return claimed
 
     def claim(self, needs: Sequence[Need]) -> tuple[list[tuple[Need, Staged]], list[Need]]:
         """What a plan needs: needs whose content is here, and those that are still to be got; those on their way are in neither."""
@@ -109,6 +108,17 @@ class SmallAhead:
             else:
                 rest.append(need)
         return here, rest
+
+    def wanted(self, queued: Iterable[Need]) -> list[Need]:
+        """Of those that were not asked for before the plan was known, the ones that it wants; the others never will be."""
+        kept = []
+        for need in queued:
+            if not need.ahead or need.content in self._waiting:
+                kept.append(need)
+            else:
+                del self._asked[need.content]
+                self._coming -= need.size
+        return kept
 
     @property
     def busy(self) -> bool:

@@ -223,8 +223,10 @@ class Supplier:
 
     def _read_bundle(self, bundle: _Bundle) -> tuple[tuple[tuple[str, int], ...], FrameType, Payload, int]:
         """Read all files of a bundle. In a reader's thread."""
-        payload, reasons = read_contents(self._gate, bundle.items)
+        payload, reasons = read_contents(self._gate, bundle.items, self._buffers.take)
         kind, packed = self._pace.pack(payload)
+        if packed is not payload:
+            self._buffers.give(payload)
         files = tuple([(reason, 0) if reason else ("ok", item.size) for item, reason in zip(bundle.items, reasons, strict=True)])
         return files, kind, packed, len(payload)
 

@@ -109,18 +109,27 @@ class Batches:
         self._lib.twf_hash(self._kernel, fd, _joined(names), count, limits.SMALL_FILE, buffer, _TOGETHER, sizes, sums, stats)
         return zip(_cut(bytes(ffi.buffer(sums))), _FOUND.iter_unpack(bytes(ffi.buffer(stats))), strict=True)
 
-    def read(self, fds: Sequence[int], names: Sequence[bytes], sizes: Sequence[int], contents: Sequence[bytes]) -> tuple[bytes, list[int]]:
-        """The files that have these sizes and contents, one after the other, and 0, an errno, `CHANGED` or `OTHER` for each."""
+    def read(
+        self, fds: Sequence[int], names: Sequence[bytes], sizes: Sequence[int], contents: Sequence[bytes], room: memoryview
+    ) -> tuple[int, list[int]]:
+        """Read the files that have these sizes and contents, one after the other.
+
+        :param room: where to; at least one byte more than the files have.
+        :returns: how many bytes came, and 0, an errno, `CHANGED` or `OTHER` for each.
+        """
         ffi, count = self._ffi, len(names)
-        out, errors = self._new("uint8_t[]", sum(sizes) + 1), self._new("int32_t[]", count)
+        if len(room) <= sum(sizes):
+            raise ValueError("no room for so much")
+        errors = self._new("int32_t[]", count)
         found, sums = self._new("uint32_t[]", count), self._new("uint8_t[]", _SUM * count)
         with (
+            ffi.from_buffer("uint8_t[]", room, require_writable=True) as out,
             ffi.from_buffer("int32_t[]", array("i", fds)) as directories,
             ffi.from_buffer("uint32_t[]", array("I", sizes)) as lengths,
             ffi.from_buffer("uint8_t[]", b"".join(contents)) as wanted,
         ):
             got = self._lib.twf_read(self._kernel, directories, _joined(names), count, lengths, wanted, out, found, sums, errors)
-        return bytes(ffi.buffer(out, got)), ffi.unpack(errors, count)
+        return got, ffi.unpack(errors, count)
 
     def stage(
         self,

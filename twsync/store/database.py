@@ -26,7 +26,7 @@ APPLICATION = 0x7477736A
 VERSION = 4
 
 #: Rows of one INSERT.
-_TOGETHER = 32
+_TOGETHER = 128
 #: Names of one query.
 _FOUND_TOGETHER = 64
 

@@ -171,7 +171,7 @@ class RecordFolder:
             data, reasons = read_contents(self.gate, [row.item for row in some])
             at = 0
             for row, reason in zip(some, reasons, strict=True):
-                yield row, None if reason else data[at : at + row.item.size]
+                yield row, None if reason else bytes(data[at : at + row.item.size])
                 at += 0 if reason else row.item.size
             start = end
 

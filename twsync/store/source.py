@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from blake3 import blake3
@@ -150,28 +150,35 @@ def _open(gate: Gate, key: bytes, reading: Reading | None = None) -> Source:
         raise _unreadable(key) from error
 
 
-def read_contents(gate: Gate, items: Sequence[Item]) -> tuple[bytes, list[str]]:
+def _fresh(size: int) -> memoryview:
+    return memoryview(bytearray(size))
+
+
+def read_contents(gate: Gate, items: Sequence[Item], take: Callable[[int], memoryview] = _fresh) -> tuple[bytes | memoryview, list[str]]:
     """The contents of small files, one after the other, each proved by its content id, whatever its stat says.
 
+    :param take: gives memory for so many bytes.
     :returns: the bytes, and for each file ``""``, or why it is not among them: `changed` or `unreadable`.
     """
     if batches.NATIVE is None:
         return _read_singly(gate, items)
     reasons = [""] * len(items)
-    data: list[bytes] = []
+    # One byte more, which shows a file that has grown.
+    room, used = take(sum([item.size for item in items]) + 1), 0
     for start, end in pieces([item.key for item in items]):
         some = items[start:end]
         with Places(gate) as places:
             numbers, fds, names, failed = places.locate([item.key for item in some])
             there = [some[number] for number in numbers]
-            read, codes = batches.NATIVE.read(fds, names, [item.size for item in there], [item.content for item in there])
-        data.append(read)
+            sizes, contents = [item.size for item in there], [item.content for item in there]
+            read, codes = batches.NATIVE.read(fds, names, sizes, contents, room[used:])
+        used += read
         for number, error in failed.items():
             reasons[start + number] = _reason(error)
         for number, code in zip(numbers, codes, strict=True):
             if code:
                 reasons[start + number] = CHANGED if code < 0 or code in _NO_FILE else UNREADABLE
-    return b"".join(data), reasons
+    return room[:used], reasons
 
 
 def _read_singly(gate: Gate, items: Sequence[Item]) -> tuple[bytes, list[str]]:
