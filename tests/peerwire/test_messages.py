@@ -146,6 +146,7 @@ def test_garbage_is_a_message_or_a_protocol_error(data):
 def test_items_survive_the_wire(item):
     (row,) = m.decode(m.encode(m.Items((rows.row(item),)))).items
     assert rows.item(row) == item
+    assert rows.items([ROW, row, row, ROW]) == [FILE, item, item, FILE]
 
 
 def changed(**fields):
@@ -175,6 +176,9 @@ BAD_ROWS = {
 def test_impossible_rows_are_refused(row):
     with pytest.raises(ProtocolError):
         rows.item(row)
+    # Nor are they let through behind one like them, whose version and device were looked at.
+    with pytest.raises(ProtocolError):
+        rows.items([ROW, ROW, row])
 
 
 @pytest.mark.parametrize(

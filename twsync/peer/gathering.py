@@ -12,6 +12,7 @@ from twsync.peerwire import messages, rows
 from twsync.reconcile.anchors import Scope
 from twsync.reconcile.compare import ancestors, counterparts, with_ancestors
 from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.versions import Version
 from twsync.store.ignore import Ignore
 from twsync.store.journal import CollectionJournal
 from twsync.store.rows import Row
@@ -113,10 +114,15 @@ def own_changes_known(journal: CollectionJournal, received: Mapping[bytes, Item]
 
     :raises SessionError: the other side knows changes of this journal that this journal does not.
     """
-    own = journal.get_many(received)
+    own, replica = journal.get_many(received), journal.replica
+    # Rows that follow each other mostly share a version.
+    version: Version | None = None
+    counter = 0
     for key, item in received.items():
-        row = own.get(key)
-        if item.version.counter(journal.replica) > (0 if row is None else row.item.version.counter(journal.replica)):
+        if item.version is not version:
+            version = item.version
+            counter = version.counter(replica)
+        if counter and ((row := own.get(key)) is None or counter > row.item.version.counter(replica)):
             raise SessionError(
                 "The other device has changes of this one that this one's journal does not know: the journal is an older copy. "
                 f"Remove the collection {journal.name} here and add it again; nothing is deleted then.",

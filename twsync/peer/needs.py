@@ -17,7 +17,7 @@ from twsync.store.paths import Gate
 from twsync.store.rows import Row
 
 
-class Need(msgspec.Struct, eq=False):
+class Need(msgspec.Struct, eq=False, gc=False):
     """A content that this side lacks, and the changes that wait for it."""
 
     content: bytes

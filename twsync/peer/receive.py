@@ -31,7 +31,7 @@ from twsync.peer.largereceive import Answer, LargeFiles
 from twsync.peer.needs import Need
 from twsync.peer.prefetch import Prefetch
 from twsync.peer.smallahead import SmallAhead
-from twsync.peer.smallfiles import claim_all, find_here, stage_bundle
+from twsync.peer.smallfiles import claim_all, find_here, stage_bundle, with_content
 from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
@@ -161,9 +161,10 @@ class Getter:
         self._resolved = done
         try:
             for start in range(0, len(here), MAX_BATCH_FILES):
-                found = await self._workshop.write(claim_all, here[start : start + MAX_BATCH_FILES], self._staging)
+                claimed = here[start : start + MAX_BATCH_FILES]
+                changes = await self._workshop.write(claim_all, claimed, self._staging)
                 self._dialogue.check()
-                self._resolve(found)
+                self._resolve([need for need, _staged in claimed], changes)
             # Where nothing is searched, nothing is read before an earlier session's file is found by its name.
             step = LOCAL_LOOKUPS if search else max(1, len(needs))
             for start in range(0, len(needs), step):
@@ -175,7 +176,7 @@ class Getter:
                 for need, staged in zip(some, copies, strict=True):
                     if staged is None:
                         self._again(need)
-                self._resolve(done_here)
+                self._resolve_each(done_here)
                 self._ask()
         except BaseException:
             done.addErrback(lambda _same: None)
@@ -198,14 +199,14 @@ class Getter:
         if staged is None:
             self._again(need)
         elif len(need.changes) == 1:
-            self._resolve([(need, [staged])])
+            self._resolve_each([(need, [staged])])
         else:
             self._tasks.start(self._keep_claimed(need, staged))
 
     async def _keep_claimed(self, need: Need, staged: Staged) -> None:
-        found = await self._workshop.write(claim_all, [(need, staged)], self._staging)
+        changes = await self._workshop.write(claim_all, [(need, staged)], self._staging)
         self._dialogue.check()
-        self._resolve(found)
+        self._resolve([need], changes)
 
     def _ask(self) -> None:
         """Ask for as much as may be under way."""
@@ -252,16 +253,15 @@ class Getter:
         self._numbers += 1
         return self._numbers
 
-    def _resolve(self, done: list[tuple[Need, list[Staged]]]) -> None:
-        changes = [
-            Change(change.item, change.expected, one, change.displaced, change.partner)
-            for need, staged in done
-            for change, one in zip(need.changes, staged, strict=True)
-        ]
-        self.received.bytes += sum([need.size for need, _staged in done])
+    def _resolve_each(self, done: list[tuple[Need, list[Staged]]]) -> None:
+        self._resolve([need for need, _staged in done], [change for need, staged in done for change in with_content(need, staged)])
+
+    def _resolve(self, needs: Sequence[Need], changes: list[Change]) -> None:
+        """These needs are met: their changes with what is staged for them."""
+        self.received.bytes += sum([need.size for need in needs])
         self.received.files += len(changes)
         self._got(changes)
-        self._unresolved -= len(done)
+        self._unresolved -= len(needs)
         self._perhaps_all()
 
     def _not_come(self, need: Need, status: str) -> None:
@@ -373,7 +373,7 @@ class Getter:
             else:
                 self._claimed(need, one)
         if done:
-            self._resolve(done)
+            self._resolve_each(done)
         self._ask()
         idle, self._idle = self._idle, None
         if idle is not None:
@@ -391,5 +391,5 @@ class Getter:
         elif answer.staged is None:
             self._wrong(answer.need)
         else:
-            self._resolve([(answer.need, answer.staged)])
+            self._resolve_each([(answer.need, answer.staged)])
         self._ask()

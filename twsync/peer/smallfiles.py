@@ -8,6 +8,7 @@ from twsync.errors import ProtocolError
 from twsync.peer.needs import Need
 from twsync.peer.pace import unpack
 from twsync.peerwire.frames import FrameType, Payload
+from twsync.store.changes import Change
 from twsync.store.journal import CollectionJournal
 from twsync.store.localcopy import copy_content
 from twsync.store.paths import Gate
@@ -31,9 +32,24 @@ def find_here(needs: Sequence[Need], gate: Gate, journal: CollectionJournal, sta
     return found
 
 
-def claim_all(here: Sequence[tuple[Need, Staged]], staging: Staging) -> list[tuple[Need, list[Staged]]]:
-    """Staged files for all changes of needs whose content is staged once."""
-    return [(need, for_all(need, staged, staging)) for need, staged in here]
+def claim_all(here: Sequence[tuple[Need, Staged]], staging: Staging) -> list[Change]:
+    """The changes of needs whose content is staged once, with a staged file for each."""
+    changes: list[Change] = []
+    for need, staged in here:
+        if len(need.changes) == 1:
+            changes.append(_with(need.changes[0], staged))
+        else:
+            changes += with_content(need, for_all(need, staged, staging))
+    return changes
+
+
+def with_content(need: Need, staged: Sequence[Staged]) -> list[Change]:
+    """The changes of a need with their staged files."""
+    return [_with(change, one) for change, one in zip(need.changes, staged, strict=True)]
+
+
+def _with(change: Change, staged: Staged) -> Change:
+    return Change(change.item, change.expected, staged, change.displaced, change.partner)
 
 
 def for_all(need: Need, staged: Staged, staging: Staging) -> list[Staged]:

@@ -29,7 +29,7 @@ _BAD_KEY = re.compile(rb"(?:\A|/)\.{0,2}(?:/|\Z)|\x00|[^/]{%d}" % (MAX_COMPONENT
 KeyBytes = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_KEY)]
 
 
-class Row(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+class Row(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False):
     """An item as it travels: an array of its fields in this order."""
 
     key: KeyBytes
@@ -83,7 +83,21 @@ def item(row: Row) -> Item:
 
 def items(rows: Iterable[Row]) -> list[Item]:
     """The items of rows from a peer; raises as :func:`item`."""
-    return [item(each) for each in rows]
+    found: list[Item] = []
+    # Most rows are of files with plain names, and of the version and device of the row before.
+    entries: tuple[tuple[int, int], ...] | None = None
+    version, maker, plain = Version(), "", _PLAIN_KEY.fullmatch
+    for row in rows:
+        key, content = row.key, row.content
+        if row.kind != FILE or row.target or len(content) != CONTENT_BYTES or plain(key) is None or row.device != maker:
+            found.append(item(row))
+            maker = row.device
+            continue
+        if row.version != entries:
+            entries = row.version
+            version = _version(entries)
+        found.append(Item(key, FILE, content, row.size, row.mtime_ns, row.mode, version, b"", maker))
+    return found
 
 
 @lru_cache(maxsize=256)  # most rows share a handful of versions, and then they share the value too

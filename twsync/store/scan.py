@@ -133,7 +133,8 @@ class _Findings:
         for seen in found:
             old = rows.get(seen.key)
             if old is None:
-                changes.append(_changed(None, seen, self._first, self._device))
+                item = Item(seen.key, seen.kind, seen.content, seen.size, seen.mtime_ns, seen.mode, self._first, seen.target, self._device)
+                changes.append(Row(item, seen.stat))
             elif not _same(old, seen):
                 changes.append(_changed(old, seen, old.item.version.raised(self._journal.replica), self._device))
             elif old.stat != seen.stat:
@@ -187,15 +188,14 @@ def _same(old: Row, seen: Seen) -> bool:
     return alike and _known_times(old) == (seen.mtime_ns, seen.mode)
 
 
-def _changed(old: Row | None, seen: Seen, version: Version, device: str) -> Row:
+def _changed(old: Row, seen: Seen, version: Version, device: str) -> Row:
     mtime_ns, mode = seen.mtime_ns, seen.mode
-    if old is not None and old.item.kind is seen.kind and old.item.content == seen.content:
+    if old.item.kind is seen.kind and old.item.content == seen.content:
         # What did not change on the disk goes on as the item had it, even if this file system cannot show it.
         disk_mtime, disk_mode = _known_times(old)
         mtime_ns = old.item.mtime_ns if disk_mtime == mtime_ns else mtime_ns
         mode = old.item.mode if disk_mode == mode else mode
-    item = Item(seen.key, seen.kind, seen.content, seen.size, mtime_ns, mode, version, seen.target, device)
-    return Row(item, seen.stat, 0 if old is None else old.seq)
+    return Row(Item(seen.key, seen.kind, seen.content, seen.size, mtime_ns, mode, version, seen.target, device), seen.stat, old.seq)
 
 
 def _tombstone(old: Row, replica: int, device: str, now_ns: int) -> Row:

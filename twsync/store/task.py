@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from twsync.reconcile.model import Item
 from twsync.store.changes import Change
@@ -16,8 +16,7 @@ class SkippedError(Exception):
     """This item cannot be done; the argument is the reason."""
 
 
-@dataclass(slots=True)
-class Task:
+class Task(msgspec.Struct, eq=False, gc=False):
     """A change with everything prepared."""
 
     change: Change

@@ -197,9 +197,10 @@ class Walk:
         """Note entries of one directory that are new or not as their rows say."""
         native = batches.NATIVE
         small: list[tuple[bytes, bytes, Found]] = []
-        for key, name, found in new:
+        for one in new:
+            key, name, found = one
             if native is not None and found[4] & _TYPE == _REGULAR and found[0] <= limits.SMALL_FILE:
-                small.append((key, name, found))
+                small.append(one)
             else:
                 self._look(key, found, Place(fd, name))
         if native is None:
