@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from twsync.errors import ProtocolError, StoreError
-from twsync.limits import MAX_BULK, MAX_LITERAL
+from twsync.limits import MAX_BULK, MAX_FRAME, MAX_LITERAL
 from twsync.peer.basis import Basis
+from twsync.peer.gathering import item_messages
 from twsync.peer.largeread import LONG_LITERAL, full_frames
 from twsync.peer.pace import Pace, unpack
 from twsync.peer.streams import Draw, Feed
+from twsync.peerwire import messages
 from twsync.peerwire.frames import FrameType
+from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.versions import Version
 from twsync.transport.buffers import Buffers
 
 
@@ -240,3 +244,12 @@ def test_long_literals_fill_frames_and_nothing_else_waits(sizes):
     # Two neighbours that both hold long pieces would not have fitted one frame.
     for one, two in itertools.pairwise(frames):
         assert min(len(one), len(two)) < LONG_LITERAL or len(one) + 2 * MAX_LITERAL > MAX_BULK
+
+
+@pytest.mark.parametrize(("length", "count"), [(20, 3), (600, 5), (16_000, 68)])
+def test_rows_are_sent_in_messages_that_fit_a_frame(length, count):
+    items = [Item(b"%04d" % number + b"x" * (length - 4), Kind.DELETED, b"", 0, 0, 0, Version(((1, 1),))) for number in range(2_100)]
+    sent = list(item_messages(items))
+    assert [row.key for message in sent for row in message.items] == [item.key for item in items]
+    assert all(len(messages.encode(message)) < MAX_FRAME for message in sent)
+    assert len(sent) == count

@@ -176,16 +176,16 @@ class Inventory:
             raise ProtocolError("rows of too many bytes")
 
 
-def item_messages(items: Iterable[Item]) -> Iterator[messages.Items]:
+def item_messages(items: Sequence[Item]) -> Iterator[messages.Items]:
     """The `items` messages of these rows."""
-    for some in _cut(items, _row_bytes, MAX_ITEMS_PER_MESSAGE):
-        yield messages.Items(tuple(rows.row(item) for item in some))
+    for some in _portions(items):
+        yield messages.Items(some)
 
 
 def counterpart_messages(reply: Answer) -> Iterator[messages.Counterparts]:
     """The `counterparts` messages of an answer, the last one final."""
-    for some in _cut(reply.items, _row_bytes, MAX_ITEMS_PER_MESSAGE):
-        yield messages.Counterparts(tuple(rows.row(item) for item in some), (), False)
+    for portion in _portions(reply.items):
+        yield messages.Counterparts(portion, (), False)
     for some_refused in _cut(reply.refused, lambda pair: len(pair[0]) + 64, MAX_REFUSED_PER_MESSAGE):
         yield messages.Counterparts((), tuple(some_refused), False)
     yield messages.Counterparts((), (), True)
@@ -197,8 +197,18 @@ def skipped_messages(skipped: Iterable[tuple[bytes, str]], most: int) -> Iterato
         yield messages.Skipped(tuple(some))
 
 
-def _row_bytes(item: Item) -> int:
-    return _ROW_OVERHEAD + len(item.key) + len(item.target) + 20 * len(item.version.entries)
+def _row_bytes(items: Iterable[Item]) -> int:
+    return sum([_ROW_OVERHEAD + len(item.key) + len(item.target) + 20 * len(item.version.entries) for item in items])
+
+
+def _portions(items: Sequence[Item]) -> Iterator[tuple[rows.Row, ...]]:
+    """Rows as they fit a message."""
+    for start in range(0, len(items), MAX_ITEMS_PER_MESSAGE):
+        some = items[start : start + MAX_ITEMS_PER_MESSAGE]
+        # Most often they all fit.
+        fitting = (some,) if _row_bytes(some) <= MESSAGE_BYTES else _cut(some, lambda item: _row_bytes((item,)), len(some))
+        for portion in fitting:
+            yield tuple([rows.row(item) for item in portion])
 
 
 def _cut(elements: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:

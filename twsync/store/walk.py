@@ -57,6 +57,8 @@ def entries_of(fd: int) -> Iterator[tuple[bytes, Found]]:
 
 #: Threads that hash small files while the walk goes on, files of one go, and how many goes the walk is ahead.
 _THREADS, _TOGETHER, _AHEAD = 2, 512, 6
+#: A path that the system gives and that is shorter than this cannot be too long or too deep for a key.
+_SHALLOW = 2 * limits.MAX_DEPTH
 #: So few are not worth another thread.
 _FEW = 32
 
@@ -222,7 +224,7 @@ class Walk:
             size, mtime_ns, ctime_ns, ino, mode, error = after
             if error:
                 self._look(key, found, Place(fd, name))
-            elif self._proper(key):
+            elif (len(name) <= limits.MAX_COMPONENT and len(key) < _SHALLOW) or self._proper(key):
                 self.hashed += size
                 bits = mode & PERMISSIONS
                 stat = Stat(size, mtime_ns, 0 if ctime_ns >= racy_ns else ctime_ns, ino, bits)
