@@ -8,8 +8,9 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from twsync.errors import StoreError
-from twsync.peer import exchange
+from twsync.peer import exchange, looking
 from twsync.peer.looking import Look
+from twsync.reconcile.anchors import Anchors
 from twsync.reconcile.model import Side, SyncType
 from twsync.store import scan as scanning
 
@@ -59,6 +60,34 @@ def used(monkeypatch, looks):
 
     monkeypatch.setattr(exchange, "run", run)
     return Used
+
+
+def test_what_the_journal_said_is_known_before_the_scan_writes_to_it(world, looks, monkeypatch):
+    one, two = world.host("laptop"), world.host("desktop")
+    one.write("a", "1")
+    good(world.sync(one, two))
+    for number in range(3):
+        one.write(f"b{number}", "2")
+    told = []
+    genuine = looking.scan
+
+    def scan(gate, rows, ignore, *, early, begun, **more):
+        def note(live):
+            told.append((live, rows.live_count()))
+            begun(live)
+
+        return genuine(gate, rows, ignore, early=early, begun=note, **more)
+
+    monkeypatch.setattr(looking, "scan", scan)
+    look = looks.begin(one)
+    looks.wait(look.result())
+    journal = look._collection.rows
+    anchors = journal.anchors.load()
+    (partner,) = anchors
+    assert told == [(1, 1)]
+    assert looks.wait(look.known(partner)) == (anchors[partner], 1)
+    assert looks.wait(look.known("nobody/ever")) == (Anchors(), 1)
+    looks.wait(look.close())
 
 
 def test_a_session_goes_on_with_the_look_that_has_begun(world, looks, used):
