@@ -235,7 +235,7 @@ def test_what_was_complete_when_a_session_broke_off_needs_no_room_again(world, m
         raise StoreError("It does not work.", "store-failed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Applier, "apply", failing)
+        patched.setattr(Applier, "begin", failing)
         assert codes(world.sync(one, two)) == ["store-failed"] * 2
     assert [".part" in path.name for path in (two.folder / ".twsync" / "staging").iterdir()] == [False]
     no_more_than(monkeypatch, two, len(big(8)))
