@@ -231,7 +231,7 @@ def test_what_was_complete_when_a_session_broke_off_needs_no_room_again(world, m
     one, two = world.host("laptop"), world.host("desktop")
     one.write("large", big(8))
 
-    def failing(self, batch):
+    def failing(self, changes):
         raise StoreError("It does not work.", "store-failed")
 
     with monkeypatch.context() as patched:
