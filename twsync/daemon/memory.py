@@ -12,7 +12,7 @@ import gc
 from twsync.limits import MIB
 
 #: Objects made but not freed, and collections of the younger generation, after which the cycle collector looks. Garbage in cycles is rare.
-GC_THRESHOLDS = (50_000, 8, 4)
+GC_THRESHOLDS = (10_000, 8, 4)
 
 # malloc.h of glibc.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
