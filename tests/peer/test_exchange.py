@@ -400,6 +400,17 @@ def kept_signatures(host):
     return sorted((host.folder / ".twsync" / "signatures").iterdir())
 
 
+@pytest.fixture
+def received(world, signing):
+    """Two hosts, a large file that came from the first to the second, and its kept signature."""
+    one, two = world.host("laptop"), world.host("desktop")
+    content = big(1)
+    one.write("large", content)
+    good(world.sync(one, two))
+    (path,) = kept_signatures(two)
+    return one, two, content, path
+
+
 def test_signatures_are_made_while_files_come(world, signing):
     """Of whole files and of deltas; those of what is not there any more are forgotten."""
     one, two = world.host("laptop"), world.host("desktop")
@@ -424,13 +435,9 @@ def test_signatures_are_made_while_files_come(world, signing):
     assert len(signing) == 1
 
 
-def test_kept_signature_of_another_file_costs_a_transfer(world, signing):
+def test_kept_signature_of_another_file_costs_a_transfer(world, received):
     """One that is in order, but not of this content: the delta fails, the file comes whole, and the signature is not used again."""
-    one, two = world.host("laptop"), world.host("desktop")
-    content = big(1)
-    one.write("large", content)
-    good(world.sync(one, two))
-    (path,) = kept_signatures(two)
+    one, two, content, path = received
     path.write_bytes(delta.signature(content[:-1] + b"x", seed=1))
     one.write("large", content[:-1] + b"x more")
     result, _ = good(world.sync(one, two))
@@ -439,12 +446,8 @@ def test_kept_signature_of_another_file_costs_a_transfer(world, signing):
     assert not path.exists()
 
 
-def test_damaged_kept_signature_is_made_anew(world, signing):
-    one, two = world.host("laptop"), world.host("desktop")
-    content = big(1)
-    one.write("large", content)
-    good(world.sync(one, two))
-    (path,) = kept_signatures(two)
+def test_damaged_kept_signature_is_made_anew(world, received, signing):
+    one, two, content, path = received
     path.write_bytes(path.read_bytes()[:-1])
     one.write("large", content + b"more")
     result, _ = good(world.sync(one, two))

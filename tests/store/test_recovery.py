@@ -136,33 +136,38 @@ def in_a_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def killed_ever_later(folder: Path, work: Callable[[Path, int], None]) -> Iterator[tuple[Path, int]]:
+    """Run `work(base, point)` in processes that die at the first place, the second and so on, until one lives; yields both for each."""
+    point, status = 0, 9
+    while status == 9:
+        point += 1
+        base = folder / str(point)
+        base.mkdir()
+        status = in_a_child(lambda base=base, point=point: work(base, point))
+        assert status in (0, 9)
+        yield base, point
+
+
 @pytest.fixture
-def fast_disk() -> Iterator[Path]:
-    """A folder in memory where there is one: hundreds of journals are made, and what is tested is the order of things, not the disk."""
+def fast_disk(monkeypatch) -> Iterator[Path]:
+    """A folder in memory where there is one, and no flushing: hundreds of journals are made, and what is tested is the order of things."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    monkeypatch.setattr(os, "sync", lambda: None)
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield Path(folder)
 
 
-def test_killed_anywhere_every_path_is_old_or_new_and_the_next_run_goes_on(system: str, fast_disk: Path, make_host, monkeypatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(os, "sync", lambda: None)
-    point, status = 0, 9
-    while status == 9:
-        point += 1
-        base = fast_disk / str(point)
-        base.mkdir()
+def test_killed_anywhere_every_path_is_old_or_new_and_the_next_run_goes_on(system: str, fast_disk: Path, make_host) -> None:
+    def work(base: Path, point: int) -> None:
+        host = make_host(base)
+        prepare(host)
+        changes = batch(host)
+        with pytest.MonkeyPatch.context() as patch:
+            step = die_at(point, patch)
+            host.apply(*changes, step=step)
 
-        def work(base: Path = base, point: int = point) -> None:
-            host = make_host(base)
-            prepare(host)
-            changes = batch(host)
-            with pytest.MonkeyPatch.context() as patch:
-                step = die_at(point, patch)
-                host.apply(*changes, step=step)
-
-        status = in_a_child(work)
-        assert status in (0, 9)
+    for base, point in killed_ever_later(fast_disk, work):
         host = make_host(base)
         before = host.tree()
         replaced_folder = system in ("plain", "mounts") and {"e", "f"}
@@ -213,36 +218,29 @@ def changes_of(host, number: int) -> list[Change]:
     return made
 
 
-def test_killed_anywhere_while_three_batches_are_under_way(fast_disk: Path, make_host, monkeypatch) -> None:
+def test_killed_anywhere_while_three_batches_are_under_way(fast_disk: Path, make_host) -> None:
     """In the order of a session: a batch is begun while the one before it is put, and the rows of the one before that come afterwards."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(os, "sync", lambda: None)
-    point, status, pending = 0, 9, set()
-    while status == 9:
-        point += 1
-        base = fast_disk / str(point)
-        base.mkdir()
+    pending = set()
 
-        def work(base: Path = base, point: int = point) -> None:
-            host = make_host(base)
-            for key, data in STOOD.items():
-                host.write(key, data)
-            host.learn()
-            changes = [changes_of(host, number) for number in range(4)]
-            with pytest.MonkeyPatch.context() as patch:
-                applier = host.applier(die_at(point, patch))
-                begun = [applier.begin(changes[0]), applier.begin(changes[1])]
-                for number in range(4):
-                    applier.put(begun[number])
-                    if number < 2:
-                        begun.append(applier.begin(changes[number + 2]))
-                    if number:
-                        applier.note(begun[number - 1])
-                applier.note(begun[3])
-                applier.finish()
+    def work(base: Path, point: int) -> None:
+        host = make_host(base)
+        for key, data in STOOD.items():
+            host.write(key, data)
+        host.learn()
+        changes = [changes_of(host, number) for number in range(4)]
+        with pytest.MonkeyPatch.context() as patch:
+            applier = host.applier(die_at(point, patch))
+            begun = [applier.begin(changes[0]), applier.begin(changes[1])]
+            for number in range(4):
+                applier.put(begun[number])
+                if number < 2:
+                    begun.append(applier.begin(changes[number + 2]))
+                if number:
+                    applier.note(begun[number - 1])
+            applier.note(begun[3])
+            applier.finish()
 
-        status = in_a_child(work)
-        assert status in (0, 9)
+    for base, point in killed_ever_later(fast_disk, work):
         host = make_host(base)
         pending.add(len(host.rows.intents.pending()))
         host.recover()
