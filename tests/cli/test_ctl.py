@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from cryptography import x509
 
+from twsync.cli import ctl_server
 from twsync.cli.ctl import ctl as group
 from twsync.cli.funnel import run
 from twsync.cli.main import twsync
@@ -218,6 +219,36 @@ def test_missing_settings_and_database(ctl, tmp_path):
     assert code == 1 and "twsync ctl init" in err
     (ctl.folder / "syncctl.db").unlink()
     assert "twsync ctl init" in ctl.fails("user", "list")
+
+
+def test_a_command_ends_when_the_server_has_taken_up_its_change(busy, monkeypatch):
+    """It looks until then; reading waits for nobody."""
+    looks = []
+
+    def server_looks(_seconds):
+        looks.append(busy.folder)
+        with busy.transaction() as transaction:
+            if len(looks) == 3:
+                transaction.take_up(transaction.changes())
+
+    monkeypatch.setattr(ctl_server.time, "sleep", server_looks)
+    with busy.transaction() as transaction:
+        transaction.take_up(transaction.changes())
+    busy.on("device", "list")
+    assert looks == []
+    assert busy("device", "block", "alice/laptop", "--config", str(busy.config)) == (0, "", "")
+    assert len(looks) == 3
+
+
+def test_a_server_that_takes_nothing_up(busy, monkeypatch):
+    """One that was killed looks as if it ran: it is not waited for without end, and what was changed stays changed."""
+    monkeypatch.setattr(ctl_server, "PATIENCE", 0.0)
+    with busy.transaction() as transaction:
+        transaction.take_up(transaction.changes())
+    code, out, err = busy("device", "block", "alice/laptop", "--config", str(busy.config))
+    assert (code, out) == (0, "")
+    assert "has not taken it up" in err and err.count("\n") == 1
+    assert json.loads(busy.on("device", "show", "alice/laptop", "--json"))["blocked"]
 
 
 def test_devices(busy):

@@ -215,6 +215,21 @@ def test_removed_devices_vanish(world):
     assert view(laptop) == {"laptop": True}
 
 
+def test_what_is_taken_up_is_noted(world):
+    """Whoever changed something can see that it is in force, and that no server runs."""
+    with world.administrator() as transaction:
+        transaction.remove_user("carol")
+    assert world.rows("taken_up") < world.rows("changes")
+    world.pass_time(1)
+    assert world.rows("taken_up") == world.rows("changes")
+    with world.administrator() as transaction:
+        transaction.remove_user("bob")
+    world.restart()
+    assert world.rows("taken_up") == world.rows("changes")
+    world.parts.leave()
+    assert world.rows("taken_up") is None
+
+
 def test_stock_agents_are_shown(world):
     """While they are there; without an instance they vanish from the next full document."""
     laptop, stock = world.online(device="laptop"), world.phone()

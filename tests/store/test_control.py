@@ -101,6 +101,24 @@ def test_what_cannot_be_opened(url, tmp_path, damage, error, words):
     assert "\n" not in str(caught.value)
 
 
+def test_an_older_version_is_brought_up_to_date(url, tmp_path):
+    """What it held stays, and it is as good as a new one."""
+    database = ControlDatabase.open(url, "example.org")
+    with database.transaction() as transaction:
+        transaction.add_user(User("alice", "a" * 64, None, False, 1.0))
+    database.close()
+    sql(tmp_path / "control.db", "ALTER TABLE state DROP COLUMN taken_up")
+    sql(tmp_path / "control.db", "UPDATE state SET version = 1")
+    with pytest.raises(ConfigError, match="belongs to the realm"):
+        ControlDatabase.open(url, "other.org")
+    for _ in range(2):
+        database = ControlDatabase.open(url, "example.org")
+        with database.transaction() as transaction:
+            assert [user.name for user in transaction.users()] == ["alice"]
+            assert transaction.taken_up() is None
+        database.close()
+
+
 def sql(path, statement):
     connection = sqlite3.connect(path)
     connection.execute(statement)

@@ -1,6 +1,7 @@
 """``twsync ctl``: set up and look after a control server.
 
-Everything here works on the database, whether the server runs or not; a running one takes changes up within a second or two.
+Everything here works on the database, whether the server runs or not; a running one has taken a change up when the
+command ends.
 """
 
 from __future__ import annotations

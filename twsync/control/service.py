@@ -78,6 +78,7 @@ class Parts:
         transaction.clear_bindings()
         transaction.end_open_sessions(self.wall(), "the server was restarted")
         self._changes = transaction.changes()
+        transaction.take_up(self._changes)
         self.directory.take(transaction.users(), transaction.devices(), self.wall())
         self.pending.take(transaction.requests(), self.wall())
 
@@ -105,6 +106,7 @@ class Parts:
         self.sessions.flush()
         self.ladder.flush(lambda call_id: True)
         self.signalling.leave()
+        self.records.note(lambda database: database.take_up(None))
 
     def look(self) -> None:
         """Take up what administrators changed in the database."""
@@ -117,10 +119,12 @@ class Parts:
         def take(found: tuple[int, list[User], list[Device], list[StoredRequest]] | None) -> None:
             self._looking = False
             if found is not None:
-                self._changes, users, devices, requests = found
+                changes, users, devices, requests = found
+                self._changes = changes
                 _log.info("taking up changes by an administrator")
                 self.signalling.take_directory(users, devices, as_of)
                 self.signalling.take_requests(requests, as_of)
+                self.records.note(lambda database: database.take_up(changes))
 
         def failed(failure: Failure) -> None:
             self._looking = False

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from twsync.errors import ConfigError, StoreError
@@ -117,8 +117,8 @@ class ControlDatabase:
             raise
         return cls(engine, name)
 
-    @staticmethod
-    def _check(engine: Engine, name: str, realm: str) -> None:
+    @classmethod
+    def _check(cls, engine: Engine, name: str, realm: str) -> None:
         with _clear_errors(name), engine.connect() as connection:
             if engine.dialect.name == "sqlite":
                 found = connection.execute(text("PRAGMA quick_check(1)")).scalar()
@@ -128,20 +128,31 @@ class ControlDatabase:
             if not inspect(connection).has_table("state"):
                 raise StoreError(f"{name} is not a twsync control database; check [server] database.", "damaged")
             row = connection.execute(select(schema.state.c.version, schema.state.c.realm)).one_or_none()
-        if row is None:
-            raise StoreError(f"The database {name} is damaged (no state row); restore a backup.", "damaged")
-        if row.version != schema.SCHEMA_VERSION:
+            if row is None:
+                raise StoreError(f"The database {name} is damaged (no state row); restore a backup.", "damaged")
+            if row.realm != realm:
+                raise ConfigError(
+                    f"The database {name} belongs to the realm {row.realm!r}, and its passwords hold for that one only; "
+                    f"set [server] realm = {row.realm!r}, or make a new database.",
+                    "other-realm",
+                )
+            version = cls._upgrade(connection, row.version)
+        if version != schema.SCHEMA_VERSION:
             raise StoreError(
-                f"The database {name} has version {row.version}, this twsync knows version {schema.SCHEMA_VERSION}; "
+                f"The database {name} has version {version}, this twsync knows versions up to {schema.SCHEMA_VERSION}; "
                 f"use the twsync that made it, or restore a backup.",
                 "other-version",
             )
-        if row.realm != realm:
-            raise ConfigError(
-                f"The database {name} belongs to the realm {row.realm!r}, and its passwords hold for that one only; "
-                f"set [server] realm = {row.realm!r}, or make a new database.",
-                "other-realm",
-            )
+
+    @staticmethod
+    def _upgrade(connection: Connection, version: int) -> int:
+        """Bring the tables up to date, if there is a way from `version`; the version that they have then."""
+        while change := schema.UPGRADES.get(version):
+            version += 1
+            connection.execute(text(change))
+            connection.execute(update(schema.state).values(version=version))
+        connection.commit()
+        return version
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:

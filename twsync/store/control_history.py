@@ -22,6 +22,15 @@ class History:
         """The counter that every change for a running daemon raises."""
         return int(self._connection.execute(select(schema.state.c.changes)).scalar_one())
 
+    def taken_up(self) -> int | None:
+        """`changes` as the running daemon last took them up; None while none runs."""
+        found: int | None = self._connection.execute(select(schema.state.c.taken_up)).scalar_one()
+        return found
+
+    def take_up(self, changes: int | None) -> None:
+        """A daemon has taken up everything until `changes`, or, with None, ends."""
+        self._connection.execute(update(schema.state).values(taken_up=changes))
+
     def _changed(self) -> None:
         self._connection.execute(update(schema.state).values(changes=schema.state.c.changes + 1))
 

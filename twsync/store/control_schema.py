@@ -22,12 +22,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-#: Raised whenever a table changes; a database with another number is not opened.
-SCHEMA_VERSION = 1
+#: Raised whenever a table changes; a database of a newer version is not opened, and one of an older version gets `UPGRADES` first.
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
-#: Exactly one row. `changes` is raised by every change that a running daemon must take up (see `ControlDatabase.changes`).
+#: Exactly one row. `changes` is raised by every change that a running daemon must take up (see `Transaction.changes`).
 state = Table(
     "state",
     metadata,
@@ -36,7 +36,12 @@ state = Table(
     # HA1 values hold for one realm only, so the database belongs to it.
     Column("realm", String(255), nullable=False),
     Column("changes", Integer, nullable=False),
+    # `changes` as the running daemon last took them up; absent while none runs.
+    Column("taken_up", Integer),
 )
+
+#: For each older version, what makes the next one of it.
+UPGRADES = {1: "ALTER TABLE state ADD COLUMN taken_up INTEGER"}
 
 users = Table(
     "users",
