@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -154,6 +155,14 @@ def test_doctor(twsync, used, tmp_path):
     (used.parent / "device" / "key.pem").unlink()
     text = twsync("doctor", config=used)
     assert "fail  key" in text.out
+
+
+def test_doctor_on_a_read_only_file_system(twsync, used, monkeypatch):
+    """No permissions help there, so it does not say that they would."""
+    found = os.statvfs
+    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result((*found(path)[:8], os.ST_RDONLY, found(path)[9])))
+    (said,) = [each for each in twsync("doctor", "--json", config=used).json if each["check"] == "collection photos"]
+    assert said["state"] == "fail" and "mount it writable" in said["message"]
 
 
 def test_doctor_without_settings(twsync, tmp_path):

@@ -119,6 +119,8 @@ def _collection(collection: CollectionSettings) -> Finding:
         Gate.open(collection.path, known=True).close()
     except TwsyncError as error:
         return Finding(name, FAIL, error.message)
+    if os.statvfs(collection.path).f_flag & os.ST_RDONLY:
+        return Finding(name, FAIL, f"{collection.path} is on a read-only file system: mount it writable")
     if not os.access(collection.path, os.R_OK | os.W_OK | os.X_OK):
         return Finding(name, FAIL, f"{collection.path} cannot be written by this user; change its owner or permissions")
     return Finding(name, OK, str(collection.path))
