@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,10 @@ from hypothesis import HealthCheck, settings
 # No deadline: on a busy machine it says more about the machine than about the code. A test that wants other numbers says so itself.
 settings.register_profile("twsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("twsync")
+
+# A shell starts what runs in the background with Ctrl-C ignored, and that is inherited; the programs tested here must hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Set by continuous integration: what is missing there is a failure, so that a test cannot vanish unseen.
 STRICT = os.environ.get("TWSYNC_CI") == "1"
