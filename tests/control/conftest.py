@@ -38,7 +38,7 @@ class World:
             folder / "syncctl.toml", REALM, HOST, (), "", "", self.url, RegistrationSettings(**registration),
             Policy(Grant.parse(text) for text in grants), LogSettings(),
         )  # fmt: skip
-        ControlDatabase.create(self.url, REALM)
+        ControlDatabase.create(folder / "control.db", REALM)
         self.database = ControlDatabase.open(self.url, REALM)
         with self.database.transaction() as transaction:
             for name, password in PASSWORDS.items():

@@ -30,7 +30,7 @@ class Thread:
 @pytest.fixture
 def database(tmp_path):
     url = sqlite_url(tmp_path / "control.db")
-    ControlDatabase.create(url, "example.org")
+    ControlDatabase.create(tmp_path / "control.db", "example.org")
     database = ControlDatabase.open(url, "example.org")
     yield database
     database.close()

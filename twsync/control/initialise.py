@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twsync.errors import ConfigError
 from twsync.sip import grammar
-from twsync.store.control import ControlDatabase, sqlite_url
+from twsync.store.control import ControlDatabase
 from twsync.transport import tls
 
 _TEMPLATE = """\
@@ -92,7 +92,7 @@ def initialise(directory: Path, realm: str, host: str | None, sip_port: int, web
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     names = [host] if host == "localhost" or _loopback(host) else [host, *([realm] if realm != host else [])]
     fingerprint = tls.create_server_certificate(certificate, key, names, now)
-    ControlDatabase.create(sqlite_url(database), realm)
+    ControlDatabase.create(database, realm)
     text = _TEMPLATE.format(
         path=settings,
         realm=json.dumps(realm),

@@ -25,6 +25,8 @@ from twsync.store.control_rows import Transaction
 
 #: Milliseconds that a writer waits for another one; `twsync ctl` and the daemon share the file.
 _BUSY_MS = 10_000
+#: PostgreSQL's name, a number, for the lock that writers of a control database take: "twsync" in ASCII.
+_LOCK = int.from_bytes(b"twsync")
 
 
 def sqlite_url(path: Path) -> str:
@@ -60,26 +62,22 @@ class ControlDatabase:
         "What to call it in messages: its path, or its URL without the password."
 
     @classmethod
-    def create(cls, url: str, realm: str) -> None:
-        """Make a new, empty database for `realm`.
+    def create(cls, path: Path, realm: str) -> None:
+        """Make a new, empty SQLite database for `realm`. (PostgreSQL's are made by its administrator, and filled by `open`.)
 
-        :raises ConfigError: there already is one, or the URL cannot be used.
-        :raises StoreError: the disk or the database server refused.
+        :raises ConfigError: there already is one.
+        :raises StoreError: the disk refused.
         """
-        parsed = _parsed(url)
-        if parsed.get_backend_name() != "sqlite":
-            cls._fill(_engine(parsed), _shown(parsed), realm)
-            return
-        path = Path(parsed.database or "")
         if path.exists():
             raise ConfigError(f"There already is a database at {path}; use it, or move it away first.", "exists")
         beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             # The file holds what signs users in: nobody else's business, from its first byte.
             os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            engine = _engine(parsed.set(database=str(beside)))
+            engine = _engine(_parsed(sqlite_url(beside)))
             try:
-                cls._fill(engine, str(path), realm)
+                with _clear_errors(str(path)), engine.begin() as connection:
+                    cls._fill(connection, realm)
             finally:
                 engine.dispose()  # closing the last connection writes the log into the file and removes it
             beside.rename(path)
@@ -90,17 +88,13 @@ class ControlDatabase:
                 beside.with_name(beside.name + suffix).unlink(missing_ok=True)
 
     @staticmethod
-    def _fill(engine: Engine, name: str, realm: str) -> None:
-        with _clear_errors(name):
-            if inspect(engine).has_table("state"):
-                raise ConfigError(f"There already is a control database in {name}; use it, or name another one.", "exists")
-            with engine.begin() as connection:
-                schema.metadata.create_all(connection)
-                connection.execute(insert(schema.state).values(id=1, version=schema.SCHEMA_VERSION, realm=realm, changes=0))
+    def _fill(connection: Connection, realm: str) -> None:
+        schema.metadata.create_all(connection)
+        connection.execute(insert(schema.state).values(id=1, version=schema.SCHEMA_VERSION, realm=realm, changes=0))
 
     @classmethod
     def open(cls, url: str, realm: str) -> ControlDatabase:
-        """Open the database of `realm`.
+        """Open the database of `realm`. A PostgreSQL database without any tables gets them.
 
         :raises ConfigError: there is none, it is another realm's, or the URL cannot be used.
         :raises StoreError: it is damaged, of another version, or refuses.
@@ -125,7 +119,10 @@ class ControlDatabase:
                 if found != "ok":
                     said = str(found).splitlines()[-1]
                     raise StoreError(f"The database {name} is damaged ({said}); restore a backup.", "damaged")
-            if not inspect(connection).has_table("state"):
+            tables = inspect(connection).get_table_names()
+            if engine.dialect.name == "postgresql" and not tables:
+                cls._fill(connection, realm)
+            elif "state" not in tables:
                 raise StoreError(f"{name} is not a twsync control database; check [server] database.", "damaged")
             row = connection.execute(select(schema.state.c.version, schema.state.c.realm)).one_or_none()
             if row is None:
@@ -196,6 +193,8 @@ def _shown(url: URL) -> str:
 
 
 def _engine(url: URL) -> Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")  # not SQLAlchemy's default, psycopg 2
     try:
         engine = create_engine(url)
     except NoSuchModuleError as error:
@@ -205,6 +204,8 @@ def _engine(url: URL) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "begin", _begin_postgresql)
     return engine
 
 
@@ -217,3 +218,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # Immediate: two that read first and write then would find each other's lock too late to wait for it.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # One writer at a time there too, so that what a transaction has read still holds when it writes. Until its end; the number is ours.
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
