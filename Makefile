@@ -1,7 +1,7 @@
 # make demo    installs into .venv and shows two hosts and a server at work
 # make test    installs into .venv and runs the whole test suite
 # make lint    style and types
-# make bench   the benchmarks, beside rsync, rdiff and SyncEvolution (apt install rsync rdiff syncevolution syncevolution-http), into benchmarks/results; docs/performance.md explains them
+# make bench   the benchmarks, beside rsync, rdiff and SyncEvolution (apt install rsync stunnel4 rdiff syncevolution syncevolution-http), into benchmarks/results; docs/performance.md explains them
 # make bench-publish   the same, then the picture of the README and the tables of docs/performance.md are made of the results
 # make ctest   the C core by itself, under the address and undefined-behaviour sanitizers
 # make clean   removes everything that was made

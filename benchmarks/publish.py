@@ -40,7 +40,7 @@ def system_panel(result: dict[str, Any]) -> Panel:
         found = {tool: spread(values).median for tool in TOOLS if (values := seconds(result, name, tool))}
         if found:
             rows.append(Row(case.heading(sizes), found, "rsync"))
-    return Panel("Two hosts in step: twsync with TLS 1.3, verified and durable; rsync to its daemon without; rdiff without a wire", rows)
+    return Panel("Two hosts in step: twsync with TLS, verified, durable; rsync without TLS, rsync-ssl with; rdiff without a wire", rows)
 
 
 def core_panel(result: dict[str, Any]) -> Panel:

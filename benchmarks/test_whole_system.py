@@ -16,7 +16,7 @@ from pathlib import Path
 import compare_builds
 import pytest
 from whole_system import write
-from wholesystem import rdiff_tool, rsync_tool
+from wholesystem import rdiff_tool, rsync_ssl_tool, rsync_tool
 from wholesystem.builds import REPOSITORY, Build, BuildError
 from wholesystem.buildtool import build_tool
 from wholesystem.cases import CASES, Sizes
@@ -41,17 +41,17 @@ def test_beside_rsync_and_rdiff(tmp_path: Path) -> None:
     print("\n" + table)
     assert set(result["cases"]) == set(CASES)
     assert json.loads((tmp_path / "whole-system.json").read_text()) == result
-    for name in ("rsync", "rdiff"):
+    for name in ("rsync", "rsync-ssl", "rdiff"):
         assert any(name in tools for tools in result["cases"].values()) or f"no {name} here" in table
     if "rsync" not in result["missing"]:
         ET.parse(tmp_path / "whole-system.svg")
 
 
 def test_missing_tools_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (rsync_tool, rdiff_tool):
+    for module in (rsync_tool, rsync_ssl_tool, rdiff_tool):
         monkeypatch.setattr(module.shutil, "which", lambda name: None)
-    result = measure(Sizes(1, 20), 1, ["new", "first"], ["rsync", "rdiff"], quiet=True)
-    assert set(result["missing"]) == {"rsync", "rdiff"}
+    result = measure(Sizes(1, 20), 1, ["new", "first"], ["rsync", "rsync-ssl", "rdiff"], quiet=True)
+    assert set(result["missing"]) == {"rsync", "rsync-ssl", "rdiff"}
     assert "apt install rsync" in markdown(result)
 
 

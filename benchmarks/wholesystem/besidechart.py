@@ -8,7 +8,7 @@ from html import escape
 
 WIDTH, LABELS, RIGHT, BAR, GAP, TOP = 920, 330, 150, 15, 13, 60
 #: The colour of each tool, in the order of the legend.
-COLOURS = {"twsync": "#0969da", "rsync": "#bf8700", "rdiff": "#8c959f"}
+COLOURS = {"twsync": "#0969da", "rsync": "#bf8700", "rsync-ssl": "#9a6700", "rdiff": "#8c959f"}
 STYLE = (
     "text{font:13px sans-serif;fill:#1f2328}.head{font-size:17px;font-weight:600}.panel{font-size:14px;font-weight:600}"
     ".soft{fill:#59636e;font-size:12px}.best{font-weight:600}"

@@ -7,7 +7,7 @@ from typing import Any
 from wholesystem.cases import CASES, FULL_FILES, FULL_MIB, PEAK_WANTED, SERIES, Sizes
 from wholesystem.summary import spread
 
-TOOLS = ("twsync", "rsync", "rdiff")
+TOOLS = ("twsync", "rsync", "rsync-ssl", "rdiff")
 #: What a cell says where a tool takes one file and the case is a tree.
 NOT_FOR_TREES = "one file only"
 
@@ -33,12 +33,12 @@ def time_cell(result: dict[str, Any], case: str, tool: str) -> str:
     return NOT_FOR_TREES if tool == "rdiff" and CASES[case] in SERIES["small"] else "not run"
 
 
-def ratio_cell(result: dict[str, Any], case: str) -> str:
-    """The ratio to rsync, with the least and greatest of the rounds."""
-    found = ratio(result, case)
+def ratio_cell(result: dict[str, Any], case: str, over: str) -> str:
+    """The ratio to another tool, with the least and greatest of the rounds."""
+    found = ratio(result, case, over)
     if found is None:
         return "–"
-    pairs = zip(seconds(result, case, "rsync"), seconds(result, case, "twsync"), strict=True)
+    pairs = zip(seconds(result, case, over), seconds(result, case, "twsync"), strict=True)
     ends = spread([theirs / ours for theirs, ours in pairs])
     return f"{found:.2f} × ({ends.low:.2f}–{ends.high:.2f})"
 
@@ -69,16 +69,18 @@ def ratios(result: dict[str, Any]) -> list[str]:
     """The main table."""
     sizes = Sizes(result["mib"], result["files"])
     lines = [
-        "| work | twsync s | rsync s | rdiff s | twsync's speed in rsync's | target | "
-        "| processor s: twsync | rsync | KB on the wire: twsync | rsync |",
-        "|---" * 11 + "|",
+        "| work | twsync s | rsync s | rsync-ssl s | rdiff s | twsync's speed in rsync-ssl's | in rsync's | target | "
+        "| processor s: twsync | rsync | rsync-ssl | KB on the wire: twsync | rsync |",
+        "|---" * 14 + "|",
     ]
     for name in [name for name in CASES if name in result["cases"]]:
         case = CASES[name]
         times = [time_cell(result, name, tool) for tool in TOOLS]
         full = sizes.mib == FULL_MIB if case in SERIES["large"] else sizes.files == FULL_FILES
-        cells = [case.heading(sizes), *times, ratio_cell(result, name), f"{case.wanted:g} ×", verdict(result, name, full)]
-        cells += [cell(result, name, tool) for cell in (cpu_cell, wire_cell) for tool in ("twsync", "rsync")]
+        speeds = [ratio_cell(result, name, over) for over in ("rsync-ssl", "rsync")]
+        cells = [case.heading(sizes), *times, *speeds, f"{case.wanted:g} ×", verdict(result, name, full)]
+        cells += [cpu_cell(result, name, tool) for tool in ("twsync", "rsync", "rsync-ssl")]
+        cells += [wire_cell(result, name, tool) for tool in ("twsync", "rsync")]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -106,8 +108,9 @@ def markdown(result: dict[str, Any]) -> str:
     where = f"Files on {place['filesystem']}{': ' + place['note'] if place['note'] else ''}."
     said = [
         f"{result['rounds']} alternating rounds. Seconds are medians, with the least and the greatest in brackets: for twsync `seconds` of",
-        "`twsync sync --json` (TLS 1.3, verified), for rsync the wall time of `rsync -a --no-whole-file` to its daemon (no TLS),",
-        "for rdiff the wall time of signature, delta and patch, with no wire between them. Processor time is that of both ends together.",
+        "`twsync sync --json` (TLS 1.3, verified), for rsync the wall time of `rsync -a --no-whole-file` to its daemon (no TLS), for",
+        "rsync-ssl the same with TLS, by rsync's own wrapper and stunnel; for rdiff the wall time of signature, delta and patch, with no",
+        "wire between them. Processor time is that of both ends together.",
         where,
         *(f"**{advice}.**" for advice in result["missing"].values()),
     ]

@@ -14,6 +14,7 @@ from wholesystem.inputs import MIB
 from wholesystem.machine import facts, load
 from wholesystem.place import Place, place
 from wholesystem.rdiff_tool import rdiff_tool
+from wholesystem.rsync_ssl_tool import rsync_ssl_tool
 from wholesystem.rsync_tool import rsync_tool
 from wholesystem.sameness import require_same
 from wholesystem.tool import Missing, Run, Tool
@@ -23,7 +24,7 @@ from wholesystem.twsync_tool import twsync_tool
 SMALL_FILE = 8192
 #: ``record(case, tool, run)``
 Record = Callable[[str, str, Run], None]
-MAKERS = {"twsync": twsync_tool, "rsync": rsync_tool, "rdiff": rdiff_tool}
+MAKERS = {"twsync": twsync_tool, "rsync": rsync_tool, "rsync-ssl": rsync_ssl_tool, "rdiff": rdiff_tool}
 
 
 def one_round(series: Sequence[Case], only: set[str], tools: Sequence[Tool], at: Place, sizes: Sizes, number: int, record: Record) -> None:
@@ -67,7 +68,7 @@ def measure(
     def record(case: str, tool: str, run: Run) -> None:
         cases.setdefault(case, {}).setdefault(tool, []).append(run.document())
         if not quiet:
-            print(f"{case:10} {tool:7} {run.seconds:8.3f} s", file=sys.stderr, flush=True)
+            print(f"{case:10} {tool:9} {run.seconds:8.3f} s", file=sys.stderr, flush=True)
 
     with ExitStack() as stack:
         at = stack.enter_context(place(max(sizes.mib * MIB, sizes.files * SMALL_FILE)))

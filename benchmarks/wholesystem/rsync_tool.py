@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,9 +29,12 @@ class RsyncTool:
 
     name = "rsync"
     one_file = False
+    #: The client, and the settings that it takes from its environment.
+    program = "rsync"
 
-    def __init__(self, folder: Path, port: int, pid: int) -> None:
-        self._folder, self._port, self._pid = folder, port, pid
+    def __init__(self, folder: Path, port: int, pids: Sequence[int], environment: Mapping[str, str] | None = None) -> None:
+        self._folder, self._port, self._pids = folder, port, pids
+        self._environment = {**os.environ, "LC_ALL": "C", **(environment or {})}
         self._source = self._destination = folder
 
     def begin(self, source: Path, number: int) -> Path:
@@ -46,17 +49,16 @@ class RsyncTool:
         options = ["-a", "--no-whole-file", "--stats", "--no-human-readable", f"--exclude=/{OWN}/"]
         before = self._cpu()
         began = time.perf_counter()
-        done = subprocess.run(
-            ["rsync", *options, f"{self._source}/", to], check=True, stdout=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}
-        )
+        done = subprocess.run([self.program, *options, f"{self._source}/", to], check=True, capture_output=True, env=self._environment)
         wall = time.perf_counter() - began
-        wait_childless(self._pid)
+        for pid in self._pids:
+            wait_childless(pid)
         return Run(round(wall, 4), sum(map(int, _BYTES.findall(done.stdout))), round(self._cpu() - before, 4))
 
     def _cpu(self) -> float:
-        """Processor seconds so far, of the daemon and of this program's children that have ended."""
+        """Processor seconds so far, of the daemons and of this program's children that have ended."""
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return processor_seconds(self._pid) + own.ru_utime + own.ru_stime
+        return sum(map(processor_seconds, self._pids)) + own.ru_utime + own.ru_stime
 
     def end(self) -> None:
         """Remove the destination."""
@@ -71,46 +73,55 @@ def settings(folder: Path, port: int) -> str:
     return "\n".join([*plain, "[bench]", f"path = {folder}", "read only = no", *owner, ""])
 
 
-def wait_listening(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until the daemon takes connections.
+@contextmanager
+def listening(command: Sequence[str | Path], port: int) -> Iterator[int]:
+    """A daemon that takes connections at `port`; gives its process id, by which it is ended when the block is left.
 
-    :raises RuntimeError: it ended, or does not in time.
+    :raises RuntimeError: it ended, or does not listen in time.
     """
-    until = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            socket.create_connection((LOOPBACK, port), timeout=1).close()
-        except OSError:
+    with undivided():
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + PATIENCE
+        while not answers(port):
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"{command[0]} does not listen on port {port}")
             time.sleep(0.02)
-        else:
-            return
-    raise RuntimeError(f"rsync's daemon does not listen on port {port}")
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def answers(port: int) -> bool:
+    """Whether something takes connections at `port`."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
-def rsync_tool(folder: Path) -> Iterator[RsyncTool | Missing]:
-    """rsync with its daemon running, which is ended by its process id when the block is left."""
-    if shutil.which("rsync") is None:
-        yield MISSING
-        return
+def rsync_daemon(folder: Path) -> Iterator[tuple[int, int]]:
+    """rsync's daemon with `folder` as its module; gives its port and its process id."""
     folder.mkdir()
     config = folder.with_suffix(".conf")
     (port,) = free_ports(1)
     config.write_text(settings(folder, port))
-    process = None
-    try:
-        with undivided():
-            process = subprocess.Popen(
-                ["rsync", "--daemon", "--no-detach", f"--config={config}", f"--port={port}"],
-                stdin=subprocess.DEVNULL,
-            )
-        wait_listening(process, port)
-        yield RsyncTool(folder, port, process.pid)
-    finally:
-        if process is not None:
-            process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with listening(["rsync", "--daemon", "--no-detach", f"--config={config}", f"--port={port}"], port) as pid:
+        yield port, pid
+
+
+@contextmanager
+def rsync_tool(folder: Path) -> Iterator[RsyncTool | Missing]:
+    """rsync with its daemon running."""
+    if shutil.which("rsync") is None:
+        yield MISSING
+        return
+    with rsync_daemon(folder) as (port, pid):
+        yield RsyncTool(folder, port, [pid])
