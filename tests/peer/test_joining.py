@@ -11,7 +11,7 @@ from blake3 import blake3
 from twsync.errors import FormatError, StoreError
 from twsync.peer import joining
 from twsync.peer.basis import Basis, Received
-from twsync.peer.joining import PORTION, Joining
+from twsync.peer.joining import PORTION, THREADS, Joining
 
 
 class Note:
@@ -38,7 +38,7 @@ class Note:
 
 @pytest.fixture
 def beside():
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(THREADS) as executor:
         yield executor
 
 
@@ -77,19 +77,48 @@ def test_ranges_and_bytes_come_in_order(basis, beside):
 
 
 def test_basis_that_became_shorter_is_an_error_of_the_stream(basis, beside):
-    join = Joining(basis, Note(), beside)
+    note = Note()
+    join = Joining(basis, note, beside)
+    join.copy(0, PORTION)
+    join.copy(basis.size - 10, 11)
+    join.write(memoryview(b"behind it"))
     with pytest.raises(FormatError):
-        join.copy(basis.size - 10, 11)
+        join.end()
+    assert bytes(note.data) == whole(basis)[:PORTION]
 
 
-def test_full_disk_is_told_where_it_is_noticed(basis, beside):
-    join = Joining(basis, Note(room=10), beside)
-    join.copy(0, 100)
-    with pytest.raises(StoreError):
-        join.write(memoryview(b"more"))
+def test_full_disk_is_told_and_nothing_is_written_behind_it(basis, beside):
+    for length in (100, basis.size, 9 * PORTION):
+        note = Note(room=length - 1)
+        join = Joining(basis, note, beside)
+        with pytest.raises(StoreError):
+            for offset in range(0, length, PORTION):
+                join.copy(0, min(PORTION, length - offset))
+            join.end()
+        assert len(note.data) == (length - 1) // PORTION * PORTION
     with pytest.raises(StoreError):
         Joining(basis, Note(room=joining.HALVED - 1), beside).write(memoryview(bytes(joining.HALVED)))
-    join = Joining(basis, Note(room=joining.PORTION), beside)
-    with pytest.raises(StoreError):
-        join.copy(0, basis.size)
-        join.end()
+
+
+def test_bytes_that_came_may_be_changed_afterwards(basis, beside):
+    note = Note()
+    join = Joining(basis, note, beside)
+    for length in (5, joining.HALVED - 1, joining.HALVED):
+        came = bytearray(b"a" * length)
+        join.write(memoryview(came))
+        came[:] = bytes(length)
+    join.end()
+    assert bytes(note.data) == b"a" * (5 + joining.HALVED - 1 + joining.HALVED)
+
+
+def test_many_small_pieces_fill_whole_portions(basis, beside):
+    content, note, expected = whole(basis), Note(), bytearray()
+    join = Joining(basis, note, beside)
+    for number in range(PORTION // 1000):
+        offset, length = number * 997 % (basis.size - 3000), 1 + number % 3000
+        join.copy(offset, length)
+        expected += content[offset : offset + length]
+        join.write(memoryview(content[number : number + 700]))
+        expected += content[number : number + 700]
+    join.end()
+    assert bytes(note.data) == bytes(note.proved) == expected

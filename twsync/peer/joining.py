@@ -1,70 +1,130 @@
-"""A file put together from what comes and from ranges of its basis, reading and writing at the same time. In a streamer's thread."""
+"""A file put together from what comes and from ranges of its basis, by two threads. Used in a streamer's thread."""
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Executor, Future
+from threading import Lock
 
 from twsync.errors import FormatError
 from twsync.limits import KIB, MIB
 from twsync.peer.basis import Basis
 from twsync.store.staging import Partial
 
-#: Bytes of the basis that are read at once. Portions of 512 KiB stay in a second-level cache, but handing over four times as many costs
-#: a tenth of the receiver's processor time.
+#: Bytes of the new file that one thread reads, hashes and writes: they stay near its core, and handing over smaller ones costs more.
 PORTION = 2 * MIB
-#: Bytes that came and are worth to be hashed and written side by side.
+#: Bytes that came and are worth to be hashed and written side by side, where they lie.
 HALVED = 128 * KIB
+#: Threads that are of use: while one writes, the other reads and hashes.
+THREADS = 2
+#: Portions under way at most: who reads the stream wakes when half of them are done, and not for each.
+_UNDER_WAY = 4
 
 
 class Joining:
     """What a patch writes to. The new file's content id proves it, so ranges are copied without a look at their bytes.
 
-    Reading and hashing take about as long as writing: here one range is read and hashed while the one before is written.
+    Each thread takes a portion of the new file through all that is done to it. They read side by side, hash in order, and write in order.
 
-    :param executor: writes.
+    :param executor: has `THREADS`, which begin what they are given in order.
     """
 
     def __init__(self, basis: Basis, partial: Partial, executor: Executor) -> None:
         self._basis = basis
         self._partial = partial
         self._executor = executor
-        self._buffers = [memoryview(bytearray(PORTION)) for _ in range(2)]
-        self._writing: Future[int] | None = None
+        #: Of the next portion: bytes that came, and (offset, length) in the basis.
+        self._pieces: list[bytes | tuple[int, int]] = []
+        self._room = PORTION
+        self._under_way: deque[Future[None]] = deque()
+        #: Held until all of the last portion that is under way is hashed.
+        self._hashing = Lock()
+        self._spare: list[memoryview] = []
 
     def write(self, data: memoryview, /) -> int:
-        """Bytes that came; written when it returns."""
-        self.end()
+        """Bytes that came; they may be changed when it returns."""
         if len(data) < HALVED:
-            return self._partial.write(data)
-        self._writing = self._executor.submit(self._partial.put, data)
+            if len(data) > self._room:
+                self._begin()
+            self._add(bytes(data), len(data))
+            return len(data)
+        self.end()
+        writing = self._executor.submit(self._partial.put, data)
         try:
             self._partial.prove(data)
         finally:
-            self.end()
+            writing.result()
         return len(data)
 
     def copy(self, offset: int, length: int) -> None:
-        """A range of the basis; the last of it may still be under way afterwards.
+        """A range of the basis; it may still be under way afterwards.
 
-        :raises FormatError: the basis ends before it.
+        :raises FormatError: the basis ended before a range that was asked for.
         """
         while length:
-            part = self._buffers[0][:length]
-            self._buffers.reverse()  # the other one is still being written
-            got = 0
-            while got < len(part):
-                count = self._basis.readinto_at(part[got:], offset + got)
-                if not count:
-                    raise FormatError("delta: the old file is shorter than the one it was made for")
-                got += count
-            self._partial.prove(part)
-            self.end()
-            self._writing = self._executor.submit(self._partial.put, part)
-            offset += got
-            length -= got
+            part = min(length, self._room)
+            self._add((offset, part), part)
+            offset += part
+            length -= part
 
     def end(self) -> None:
-        """Return when all is written; raises what the writing raised."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
+        """Return when all is written; raises what reading or writing raised."""
+        self._begin()
+        while self._under_way:
+            self._under_way.popleft().result()
+
+    def _add(self, piece: bytes | tuple[int, int], length: int) -> None:
+        self._pieces.append(piece)
+        self._room -= length
+        if not self._room:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Let a thread take the portion as far as it is known."""
+        if not self._pieces:
+            return
+        if len(self._under_way) == _UNDER_WAY:
+            self._under_way[_UNDER_WAY // 2 - 1].result()
+            while self._under_way and self._under_way[0].done():
+                self._under_way.popleft().result()
+        before = self._under_way[-1] if self._under_way else None
+        hashed, self._hashing = self._hashing, Lock()
+        self._hashing.acquire()
+        self._under_way.append(self._executor.submit(self._join, self._pieces, PORTION - self._room, hashed, self._hashing, before))
+        self._pieces, self._room = [], PORTION
+
+    def _join(self, pieces: list[bytes | tuple[int, int]], size: int, hashed: Lock, hashing: Lock, before: Future[None] | None) -> None:
+        """One portion. In a thread.
+
+        :param hashed: free when the portion before is hashed.
+        :param hashing: to be released when this one is.
+        :param before: the portion before.
+        """
+        # Who ends a portion takes the next one, with the same buffer.
+        buffer = self._spare.pop() if self._spare else memoryview(bytearray(PORTION))
+        try:
+            at = 0
+            for piece in pieces:
+                if isinstance(piece, bytes):
+                    buffer[at : at + len(piece)] = piece
+                    at += len(piece)
+                else:
+                    offset, length = piece
+                    self._read(buffer[at : at + length], offset)
+                    at += length
+            with hashed:
+                self._partial.prove(buffer[:size])
+        finally:
+            hashing.release()
+        if before is not None:
+            before.result()  # if that failed this one is not written
+        self._partial.put(buffer[:size])
+        self._spare.append(buffer)
+
+    def _read(self, part: memoryview, offset: int) -> None:
+        got = 0
+        while got < len(part):
+            count = self._basis.readinto_at(part[got:], offset + got)
+            if not count:
+                raise FormatError("delta: the old file is shorter than the one it was made for")
+            got += count

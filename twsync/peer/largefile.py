@@ -16,7 +16,7 @@ from twsync.delta.tuning import LARGEST_FILE
 from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
 from twsync.limits import MAX_BULK, SIGNED_FILE, SMALL_FILE
 from twsync.peer.basis import Basis, Part, Received, largest_basis
-from twsync.peer.joining import Joining
+from twsync.peer.joining import THREADS, Joining
 from twsync.peer.needs import Need
 from twsync.peer.pace import unpack
 from twsync.peer.streams import Feed
@@ -148,7 +148,7 @@ def take_in(need: Need, opening: Opening, feed: Chunks, signatures: Signatures) 
         most = need.size + need.size // 8 + _DELTA_OVERHEAD
         chunks = _unpacked(feed, most)
         try:
-            with ThreadPoolExecutor(1, "twsync write behind") as beside:
+            with ThreadPoolExecutor(THREADS, "twsync join") as beside:
                 joining = Joining(basis, partial, beside)
                 stats = delta.patch(basis, chunks, joining, max_output=need.size, copy=joining.copy)
                 joining.end()
