@@ -30,7 +30,7 @@ IMPURE_ATTRIBUTES = frozenset({("datetime", "now"), ("datetime", "today"), ("dat
 ALLOWED = {
     "twsync/delta/__main__.py": frozenset({"os", "pathlib", "open", "print", "tempfile", "time"}),
     "twsync/delta/__init__.py": frozenset({"os"}),
-    "twsync/delta/_threads.py": frozenset({"_queue", "_thread"}),
+    "twsync/delta/threads.py": frozenset({"_queue", "_thread"}),
 }
 
 

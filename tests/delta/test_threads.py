@@ -1,12 +1,14 @@
-"""The threads of the command."""
+"""Threads for one piece of work."""
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
 
-from twsync.delta._threads import Threads
+from twsync.delta.threads import Threads
 
 
 def test_calls_and_results() -> None:
@@ -28,6 +30,26 @@ def test_errors_come_through() -> None:
                 call.result()
         assert isinstance(call.exception(), ValueError)
         assert threads.submit(int, "7").result() == 7
+
+
+def test_errors_hang_in_no_cycle() -> None:
+    """What a call that failed had in its hands is free as soon as nobody asks for the error any more."""
+    seen: list[weakref.ref[threading.Event]] = []
+
+    def fail() -> None:
+        held = threading.Event()
+        seen.append(weakref.ref(held))
+        raise ValueError
+
+    gc.disable()
+    try:
+        with Threads(1) as threads:
+            threads.submit(fail).exception()
+            with pytest.raises(ValueError):
+                threads.submit(fail).result()
+        assert [reference() for reference in seen] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_several_at_once() -> None:

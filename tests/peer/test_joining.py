@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import pytest
 from blake3 import blake3
 
+from twsync.delta.threads import Threads
 from twsync.errors import FormatError, StoreError
 from twsync.peer import joining
 from twsync.peer.basis import Basis, Received
@@ -21,13 +22,16 @@ class Note:
         self.data = bytearray()
         self.proved = bytearray()
         self.room = room
+        self.turn = Lock()
 
     def write(self, data):
         self.prove(data)
         return self.put(data)
 
     def prove(self, data):
+        assert self.turn.acquire(blocking=False), "one after the other"
         self.proved += data
+        self.turn.release()
 
     def put(self, data):
         if len(self.data) + len(data) > self.room:
@@ -38,7 +42,7 @@ class Note:
 
 @pytest.fixture
 def beside():
-    with ThreadPoolExecutor(THREADS) as executor:
+    with Threads(THREADS) as executor:
         yield executor
 
 
@@ -83,6 +87,18 @@ def test_basis_that_became_shorter_is_an_error_of_the_stream(basis, beside):
     join.copy(basis.size - 10, 11)
     join.write(memoryview(b"behind it"))
     with pytest.raises(FormatError):
+        join.end()
+    assert bytes(note.data) == whole(basis)[:PORTION]
+
+
+def test_portions_behind_one_that_cannot_be_read_stay_in_turn(basis, beside):
+    note = Note()
+    join = Joining(basis, note, beside)
+    with pytest.raises(FormatError):
+        for _ in range(9):
+            join.copy(0, PORTION)
+            join.copy(basis.size, 1)
+            join.copy(0, PORTION - 1)
         join.end()
     assert bytes(note.data) == whole(basis)[:PORTION]
 

@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager, suppress
 
 from twsync import delta, limits
-from twsync.delta._threads import Threads
+from twsync.delta.threads import Threads
 from twsync.errors import FormatError, TwsyncError
 
 TYPE_CHECKING = False  # so to type checkers it is true

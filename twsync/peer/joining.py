@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Executor, Future
 from threading import Lock
 
+from twsync.delta.interface import Call, Executor
 from twsync.errors import FormatError
 from twsync.limits import KIB, MIB
 from twsync.peer.basis import Basis
@@ -36,7 +35,7 @@ class Joining:
         #: Of the next portion: bytes that came, and (offset, length) in the basis.
         self._pieces: list[bytes | tuple[int, int]] = []
         self._room = PORTION
-        self._under_way: deque[Future[None]] = deque()
+        self._under_way: list[Call[None]] = []
         #: Held until all of the last portion that is under way is hashed.
         self._hashing = Lock()
         self._spare: list[memoryview] = []
@@ -70,8 +69,7 @@ class Joining:
     def end(self) -> None:
         """Return when all is written; raises what reading or writing raised."""
         self._begin()
-        while self._under_way:
-            self._under_way.popleft().result()
+        self._wait(len(self._under_way))
 
     def _add(self, piece: bytes | tuple[int, int], length: int) -> None:
         self._pieces.append(piece)
@@ -84,16 +82,20 @@ class Joining:
         if not self._pieces:
             return
         if len(self._under_way) == _UNDER_WAY:
-            self._under_way[_UNDER_WAY // 2 - 1].result()
-            while self._under_way and self._under_way[0].done():
-                self._under_way.popleft().result()
+            self._wait(_UNDER_WAY // 2)
         before = self._under_way[-1] if self._under_way else None
         hashed, self._hashing = self._hashing, Lock()
         self._hashing.acquire()
         self._under_way.append(self._executor.submit(self._join, self._pieces, PORTION - self._room, hashed, self._hashing, before))
         self._pieces, self._room = [], PORTION
 
-    def _join(self, pieces: list[bytes | tuple[int, int]], size: int, hashed: Lock, hashing: Lock, before: Future[None] | None) -> None:
+    def _wait(self, count: int) -> None:
+        """Until the first of what is under way are written. The last of them is not without those before."""
+        if count:
+            self._under_way[count - 1].result()
+            del self._under_way[:count]
+
+    def _join(self, pieces: list[bytes | tuple[int, int]], size: int, hashed: Lock, hashing: Lock, before: Call[None] | None) -> None:
         """One portion. In a thread.
 
         :param hashed: free when the portion before is hashed.
@@ -103,17 +105,11 @@ class Joining:
         # Who ends a portion takes the next one, with the same buffer.
         buffer = self._spare.pop() if self._spare else memoryview(bytearray(PORTION))
         try:
-            at = 0
-            for piece in pieces:
-                if isinstance(piece, bytes):
-                    buffer[at : at + len(piece)] = piece
-                    at += len(piece)
-                else:
-                    offset, length = piece
-                    self._read(buffer[at : at + length], offset)
-                    at += length
-            with hashed:
-                self._partial.prove(buffer[:size])
+            try:
+                self._fill(buffer, pieces)
+            finally:
+                hashed.acquire()  # in turn, also if it cannot be read
+            self._partial.prove(buffer[:size])
         finally:
             hashing.release()
         if before is not None:
@@ -121,10 +117,17 @@ class Joining:
         self._partial.put(buffer[:size])
         self._spare.append(buffer)
 
-    def _read(self, part: memoryview, offset: int) -> None:
-        got = 0
-        while got < len(part):
-            count = self._basis.readinto_at(part[got:], offset + got)
-            if not count:
-                raise FormatError("delta: the old file is shorter than the one it was made for")
-            got += count
+    def _fill(self, buffer: memoryview, pieces: list[bytes | tuple[int, int]]) -> None:
+        at = 0
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                buffer[at : at + len(piece)] = piece
+                at += len(piece)
+                continue
+            offset, length = piece
+            end = at + length
+            while at < end:
+                count = self._basis.readinto_at(buffer[at:end], offset + length - (end - at))
+                if not count:
+                    raise FormatError("delta: the old file is shorter than the one it was made for")
+                at += count

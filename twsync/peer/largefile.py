@@ -7,11 +7,11 @@ that file as its basis, and behind what was received of the new one: so a broken
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from twsync import delta
+from twsync.delta.threads import Threads
 from twsync.delta.tuning import LARGEST_FILE
 from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
 from twsync.limits import MAX_BULK, SIGNED_FILE, SMALL_FILE
@@ -125,7 +125,7 @@ def signature(basis: Basis, older: bytes, signatures: Signatures, seed: int) -> 
         yield from (kept[at : at + MAX_BULK] for at in range(0, len(kept), MAX_BULK))
         return
     basis.seek(0)
-    with ThreadPoolExecutor(2, "twsync signature") as beside:
+    with Threads(2) as beside:
         yield from delta.signature_chunks(basis, delta.block_length_for(basis.size), seed, executor=beside)
 
 
@@ -148,7 +148,7 @@ def take_in(need: Need, opening: Opening, feed: Chunks, signatures: Signatures) 
         most = need.size + need.size // 8 + _DELTA_OVERHEAD
         chunks = _unpacked(feed, most)
         try:
-            with ThreadPoolExecutor(THREADS, "twsync join") as beside:
+            with Threads(THREADS) as beside:
                 joining = Joining(basis, partial, beside)
                 stats = delta.patch(basis, chunks, joining, max_output=need.size, copy=joining.copy)
                 joining.end()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from twsync import delta
 from twsync.delta.format import SIGNATURE_HEADER, SIGNATURE_TRAILER
+from twsync.delta.threads import Threads
 from twsync.errors import FormatError, ProtocolError, StoreError
 from twsync.limits import MAX_LITERAL, MIN_GIVEN_BLOCK_LENGTH
 from twsync.peer.basis import largest_basis
@@ -88,7 +88,7 @@ def _status(error: StoreError) -> str:
 
 def _payloads(wanted: WantedFile, source: Source, buffers: Buffers) -> Iterator[Payload]:
     if wanted.mode == "delta":
-        with ThreadPoolExecutor(2, "twsync search") as beside:
+        with Threads(2) as beside:
             try:
                 chunks = delta.delta(bytes(wanted.signature), source, executor=beside)
             except FormatError as error:

@@ -1,6 +1,7 @@
-"""Threads for the command: as much of a `concurrent.futures.Executor` as the core uses.
+"""Threads for one piece of work: as much of a `concurrent.futures.Executor` as the core uses.
 
-The real one loads `logging` and more, which takes 15 ms: a fifth of the time in which the command signs a file of half a gigabyte.
+The real one has a condition for each call, and costs 50 µs more: a sixth of the processor time of a
+search in a large file, where each portion of 1 MiB is a call. It loads `logging` and more, too, which takes the command 15 ms.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class _Call:
             self._error = error
         self._work = None  # what it was given is free
         self._done.release()
+        del self  # the error has this frame
 
     def exception(self) -> BaseException | None:
         """Wait for its end; what it has raised."""
@@ -48,9 +50,12 @@ class _Call:
     def result(self) -> Any:  # noqa: ANN401 - whatever the function gives
         """Wait for its end; what it gives or raises."""
         error = self.exception()
-        if error is not None:
+        if error is None:
+            return self._value
+        try:
             raise error
-        return self._value
+        finally:
+            del error, self  # the error has this frame
 
     def cancel(self) -> bool:
         """It cannot be called back; who leaves waits for it."""
