@@ -72,6 +72,21 @@ def test_two_threads_of_the_reader_hash_in_order(file, monkeypatch):
     assert hasher.digest() == blake3(CONTENT).digest()
 
 
+def test_reading_behind_the_end_waits_for_nothing(file, monkeypatch):
+    monkeypatch.setattr(reading, "READ_FOR_BOTH_SECONDS", 5.0)
+    one, hasher = begun(file), blake3()
+    with ThreadPoolExecutor(1) as beside:
+        lent = beside.submit(one.lend, hasher, 0, never)
+        while one._hasher is None:
+            assert not lent.done()
+        # Two threads read, so one may be there before the other has shown the last bytes.
+        one.passed(len(CONTENT) + PIECE, memoryview(b""))
+        assert not lent.done()
+        show(one)
+        assert lent.result() == len(CONTENT)
+    assert hasher.digest() == blake3(CONTENT).digest()
+
+
 def test_who_reads_too_slowly_is_not_waited_for(file, monkeypatch):
     monkeypatch.setattr(reading, "READ_FOR_BOTH_SECONDS", 0.001)
     one, hasher = begun(file), blake3()

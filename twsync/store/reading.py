@@ -94,6 +94,8 @@ class Reading:
 
     def passed(self, place: int, data: memoryview) -> None:
         """These bytes are at this place of the file. Calls may overlap; but all bytes before were read already, or are being read."""
+        if not data:
+            return  # behind the end of the file, where nothing is hashed that could be waited for
         end = place + len(data)
         with self._lock:
             while self._hasher is not None and self._hashed < place:
