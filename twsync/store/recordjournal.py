@@ -102,15 +102,18 @@ class RecordJournal(CollectionJournal):
             def uid(row: Row) -> str:
                 return uids.get(row.item.content, "") if row.item.live else self.texts.uid(known[row.key].item.content)
 
-            written = in_line(written, uid, self.rows_of if self.seq else lambda _uid: {}, self.replica)
+            written = in_line(written, uid, self.rows_of if self.seq else lambda _uids: {}, self.replica)
             self._replaced(written, known | self.get_many(row.key for row in written if row.key not in known))
             return self.record(replace(result, changes=written))
 
-    def rows_of(self, uid: str) -> dict[bytes, Row]:
-        """The rows of a UID: live ones, and those that had it when they were deleted, as far as that is known."""
-        live, gone = self.texts.keys_of(uid)
-        rows = self.get_many([*live, *gone])
-        return {key: row for key, row in rows.items() if row.item.live or self._had(row) == uid}
+    def rows_of(self, uids: Iterable[str]) -> dict[str, dict[bytes, Row]]:
+        """The rows of each of these UIDs: live ones, and those that had it when they were deleted, as far as that is known."""
+        keys = self.texts.keys_of(uids)
+        rows = self.get_many({key for some in keys.values() for key in some})
+        return {
+            uid: {key: rows[key] for key in sorted(some & rows.keys()) if rows[key].item.live or self._had(rows[key]) == uid}
+            for uid, some in keys.items()
+        }
 
     def was(self, row: Row) -> Text | None:
         """What was deleted here; None: that is not known any more."""

@@ -114,17 +114,22 @@ class Texts:
         found = self._database.row("SELECT uid FROM record_text WHERE collection = ? AND content = ?", (self._collection, content))
         return "" if found is None else str(found[0])
 
-    def keys_of(self, uid: str) -> tuple[list[bytes], list[bytes]]:
-        """Keys of live rows with a UID, and those of deleted ones that once had it."""
-        values = (self._collection, uid)
-        live = self._database.rows(f"SELECT i.key FROM {_BY_UID} {_TO_ITEM} WHERE {_OF_UID}", values)
-        item = f"CROSS JOIN item i ON i.collection = t.collection AND i.key = h.key AND i.kind = 0 WHERE {_OF_UID}"
-        gone = self._database.rows(
-            f"SELECT i.key FROM {_BY_UID} CROSS JOIN record_past h ON h.content = t.content AND h.collection = t.collection {item} "
-            f"UNION SELECT i.key FROM {_BY_UID} CROSS JOIN syncml_map h ON h.base = t.content {item}",
-            values,
-        )
-        return [key for (key,) in live], [key for (key,) in gone]
+    def knows(self, uid: str) -> bool:
+        """Whether any text has this UID."""
+        return self._database.row(f"SELECT 1 FROM {_BY_UID} WHERE {_OF_UID} LIMIT 1", (self._collection, uid)) is not None
+
+    def keys_of(self, uids: Iterable[str]) -> dict[str, set[bytes]]:
+        """Keys of live rows with each of these UIDs, and of deleted ones that once had it; only UIDs that have any."""
+        found: dict[str, set[bytes]] = {}
+        asked = list(uids)
+        past = "CROSS JOIN record_past h ON h.content = t.content AND h.collection = t.collection"
+        base = "CROSS JOIN syncml_map h ON h.base = t.content"
+        gone = "CROSS JOIN item i ON i.collection = t.collection AND i.key = h.key AND i.kind = 0"
+        for to_item in (_TO_ITEM, f"{past} {gone}", f"{base} {gone}"):
+            sql = f"SELECT t.uid, i.key FROM {_BY_UID} {to_item} WHERE t.collection = ? AND t.uid != '' AND t.uid IN ({{}})"
+            for uid, key in self._database.find(sql, (self._collection,), asked):
+                found.setdefault(uid, set()).add(key)
+        return found
 
     def likenesses(self) -> list[Likeness]:
         """All live records."""

@@ -15,12 +15,14 @@ from twsync.reconcile.versions import Version
 from twsync.store.rows import Row
 
 
-def in_line(changed: Iterable[Row], uid: Callable[[Row], str], others: Callable[[str], Mapping[bytes, Row]], replica: int) -> list[Row]:
+def in_line(
+    changed: Iterable[Row], uid: Callable[[Row], str], others: Callable[[Iterable[str]], Mapping[str, Mapping[bytes, Row]]], replica: int
+) -> list[Row]:
     """Local changes with their versions set, and live rows that have to follow a deletion.
 
     :param changed: as a scan made them, each with the own counter raised for itself.
     :param uid: of what a row is, or was before it was deleted; empty: it has none.
-    :param others: the journal's rows of a UID, by key: live ones and tombstones, before the changes.
+    :param others: the journal's rows of UIDs, by UID and key: live ones and tombstones, before the changes.
     :param replica: the own one.
     """
     lines: dict[str, list[Row]] = {}
@@ -30,8 +32,9 @@ def in_line(changed: Iterable[Row], uid: Callable[[Row], str], others: Callable[
             lines.setdefault(name, []).append(row)
         else:
             done.append(row)
+    before = others(lines)
     for name, rows in lines.items():
-        known = dict(others(name))
+        known = before.get(name, {})
         keys = {row.key for row in rows}
         if len(rows) == 1 and not known.keys() - keys:
             done += rows

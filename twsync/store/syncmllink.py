@@ -140,7 +140,9 @@ class Links:
 
         What lives follows what was deleted under another name, see `twsync.store.recordtwins`; so a renamed record is not meant.
         """
-        rows = self._session.journal.rows_of(uid)
+        journal = self._session.journal
+        # By far the most that comes has a UID that was never here.
+        rows = journal.rows_of([uid]).get(uid, {}) if journal.texts.knows(uid) else {}
         followed = (Order.OLDER, Order.EQUAL)
         return min((key for key, row in rows.items() if not row.item.live and theirs.order(row.item.version) in followed), default=None)
 

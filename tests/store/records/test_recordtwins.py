@@ -16,14 +16,14 @@ def row(key: bytes, *version: tuple[int, int], live: bool = True) -> Row:
 
 
 def lined(changed: list[Row], *known: Row) -> dict[bytes, Version]:
-    found = in_line(changed, lambda _: "u", lambda _: {one.key: one for one in known}, OWN)
+    found = in_line(changed, lambda _: "u", lambda _: {"u": {one.key: one for one in known}}, OWN)
     return {one.key: one.item.version for one in found}
 
 
 def test_a_row_alone_stays_as_it_is() -> None:
     (one,) = in_line([row(b"a", (OWN, 1))], lambda _: "u", lambda _: {}, OWN)
     assert one == row(b"a", (OWN, 1))
-    (one,) = in_line([row(b"a", (OWN, 5))], lambda _: "", lambda _: {b"b": row(b"b", (OWN, 9))}, OWN)
+    (one,) = in_line([row(b"a", (OWN, 5))], lambda _: "", lambda _: {"": {b"b": row(b"b", (OWN, 9))}}, OWN)
     assert one.item.version == Version(((OWN, 5),))
     assert lined([row(b"a", (OWN, 2))], row(b"a", (OWN, 1))) == {b"a": Version(((OWN, 2),))}
 
