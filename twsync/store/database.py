@@ -25,8 +25,8 @@ APPLICATION = 0x7477736A
 #: Version of the schema that this code reads and writes.
 VERSION = 4
 
-#: Rows of one INSERT.
-_TOGETHER = 128
+#: Rows of one INSERT, the most first.
+_TOGETHER = (1024, 128, 16)
 #: Names of one query.
 _FOUND_TOGETHER = 64
 
@@ -161,15 +161,18 @@ class Database:
         :param into: table and columns.
         :param conflict: what follows the rows.
         """
-        whole = len(rows) - len(rows) % _TOGETHER
         one = f"({', '.join('?' * len(rows[0]))})" if rows else ""
-        sql = f"INSERT INTO {into} VALUES {', '.join([one] * _TOGETHER)} {conflict}"
-        count = 0
+        count = start = 0
         with self.lock, self._errors():
-            for start in range(0, whole, _TOGETHER):
-                count += self._connection.execute(sql, [*chain.from_iterable(rows[start : start + _TOGETHER])]).rowcount
-            if whole < len(rows):
-                count += self._connection.executemany(f"INSERT INTO {into} VALUES {one} {conflict}", rows[whole:]).rowcount
+            for size in _TOGETHER:
+                if size > len(rows) - start:
+                    continue
+                sql = f"INSERT INTO {into} VALUES {', '.join([one] * size)} {conflict}"
+                while size <= len(rows) - start:
+                    count += self._connection.execute(sql, [*chain.from_iterable(rows[start : start + size])]).rowcount
+                    start += size
+            if start < len(rows):
+                count += self._connection.executemany(f"INSERT INTO {into} VALUES {one} {conflict}", rows[start:]).rowcount
         return count
 
     @contextmanager
