@@ -12,7 +12,7 @@ from twsync.delta.threads import Threads
 from twsync.errors import FormatError, StoreError
 from twsync.peer import joining
 from twsync.peer.basis import Basis, Received
-from twsync.peer.joining import PORTION, THREADS, Joining
+from twsync.peer.joining import MOST_PIECES, PORTION, THREADS, Joining
 
 
 class Note:
@@ -125,6 +125,19 @@ def test_bytes_that_came_may_be_changed_afterwards(basis, beside):
         came[:] = bytes(length)
     join.end()
     assert bytes(note.data) == b"a" * (5 + joining.HALVED - 1 + joining.HALVED)
+
+
+def test_single_bytes_do_not_gather(basis, beside):
+    """However the stream cuts the file up, what is noted of it is bounded."""
+    note, begun = Note(), []
+    join = Joining(basis, note, beside)
+    prove, note.prove = note.prove, lambda data: (begun.append(len(data)), prove(data))
+    for _ in range(MOST_PIECES):
+        join.write(memoryview(b"x"))
+        join.copy(7, 1)
+    join.end()
+    assert begun == [MOST_PIECES, MOST_PIECES]
+    assert bytes(note.data) == (b"x" + whole(basis)[7:8]) * MOST_PIECES
 
 
 def test_many_small_pieces_fill_whole_portions(basis, beside):

@@ -16,6 +16,8 @@ PORTION = 2 * MIB
 HALVED = 128 * KIB
 #: Threads that are of use: while one writes, the other reads and hashes.
 THREADS = 2
+#: Pieces of a portion at most: a stream of single bytes would cost a hundred times their memory.
+MOST_PIECES = 8192
 #: Portions under way at most: who reads the stream wakes when half of them are done, and not for each.
 _UNDER_WAY = 4
 
@@ -74,7 +76,7 @@ class Joining:
     def _add(self, piece: bytes | tuple[int, int], length: int) -> None:
         self._pieces.append(piece)
         self._room -= length
-        if not self._room:
+        if not self._room or len(self._pieces) == MOST_PIECES:
             self._begin()
 
     def _begin(self) -> None:
