@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from twsync.delta.interface import BytesLike, Executor, Positional, Readable
 
 #: Bytes of a portion of a file, behind what the search has left of the one before.
-_AHEAD = 1024 * 1024
+_AHEAD = 2 * 1024 * 1024
 #: Bytes of a delta chunk that is not a long literal.
 _OUT = 256 * 1024
 #: Windows of a portion that a thread finds at most; where there are more, the search looks for itself. Honest signatures have a few.
