@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from collections.abc import Callable
 
 import pytest
 
+import twsync.delta.threads as threads_of
 from twsync.delta.threads import Threads
 
 
@@ -67,3 +69,20 @@ def test_block_is_left_when_all_is_done() -> None:
             threads.submit(made.append, number)
         raise ZeroDivisionError
     assert sorted(made) == list(range(50))
+
+
+def test_threads_that_cannot_all_be_started_leave_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has no more threads: those that were started end."""
+    started: list[threading.Event] = []
+
+    def start(work: Callable[..., None], arguments: tuple[object, ...]) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        ended = threading.Event()
+        started.append(ended)
+        threading.Thread(target=lambda: (work(*arguments), ended.set())).start()
+
+    monkeypatch.setattr(threads_of, "start_new_thread", start)
+    with pytest.raises(RuntimeError, match="can't start"), Threads(2):
+        pass
+    assert started[0].wait(30)

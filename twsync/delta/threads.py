@@ -67,7 +67,9 @@ class Threads:
 
     def __init__(self, count: int) -> None:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._ends = [allocate_lock() for _ in range(count)]
+        self._count = count
+        #: Of each thread that was started; held until it has ended.
+        self._ends: list[LockType] = []
 
     def submit(self, function: Callable[..., object], *arguments: object) -> _Call:
         """Let one of the threads make a call."""
@@ -76,12 +78,21 @@ class Threads:
         return call
 
     def __enter__(self) -> Self:
-        for end in self._ends:
-            end.acquire()
-            start_new_thread(self._work, (end,))
+        try:
+            for _ in range(self._count):
+                end = allocate_lock()
+                end.acquire()
+                start_new_thread(self._work, (end,))
+                self._ends.append(end)
+        except BaseException:  # the system has no more threads
+            self._leave()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         for _ in self._ends:
             self._calls.put(None)
         for end in self._ends:
