@@ -1,6 +1,7 @@
-/* See bulk_api.h. What is encrypted before the socket takes it is at most one stroke, so a slow socket piles up nothing here. */
+/* See bulk_api.h. What is encrypted before the socket takes it is less than two strokes, so a slow socket piles up nothing here. */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "bulk_api.h"
 
@@ -20,15 +21,15 @@ enum { SSL_WANTS_READ = 2, TLS_RECORD = 16384, TLS_RECORD_OVERHEAD = 256 };
 
 #ifdef _WIN32
 
-twb_result twb_receive(twb_wire *wire, uint8_t *into, size_t length, size_t allowed, size_t *got) {
-    (void)into, (void)length, (void)allowed;
+twb_result twb_receive(twb_wire *wire, const twb_room *rooms, size_t count, size_t allowed, size_t *got) {
+    (void)rooms, (void)count, (void)allowed;
     *got = 0;
     wire->failure = 0;
     return TWB_LOST;
 }
 
-twb_result twb_send(twb_wire *wire, const uint8_t *data, size_t length, size_t *taken) {
-    (void)data, (void)length;
+twb_result twb_send(twb_wire *wire, const twb_piece *pieces, size_t count, size_t *taken) {
+    (void)pieces, (void)count;
     *taken = 0;
     wire->failure = 0;
     return TWB_LOST;
@@ -65,22 +66,34 @@ static twb_result take_in(twb_wire *wire, size_t *taken) {
     return TWB_DONE;
 }
 
-twb_result twb_receive(twb_wire *wire, uint8_t *into, size_t length, size_t allowed, size_t *got) {
+/* One room; adds to what was taken from the socket, and to what was got. */
+static twb_result fill(twb_wire *wire, const twb_room *room, size_t allowed, size_t *taken, size_t *got) {
     const twb_openssl *openssl = wire->openssl;
-    size_t taken = 0, stroke;
-    *got = 0;
-    openssl->err_clear(); /* a read that gives bytes, or wants more, leaves no error behind */
-    while (*got < length) {
-        int n = openssl->ssl_read(wire->ssl, into + *got, as_int(length - *got));
+    size_t have = 0, stroke;
+    while (have < room->length) {
+        int n = openssl->ssl_read(wire->ssl, room->into + have, as_int(room->length - have));
         if (n > 0) {
+            have += (size_t)n;
             *got += (size_t)n;
             continue;
         }
         if (openssl->ssl_get_error(wire->ssl, n) != SSL_WANTS_READ) return TWB_TLS;
-        if (taken >= allowed) return TWB_ENOUGH;
+        if (*taken >= allowed) return TWB_ENOUGH;
         twb_result result = take_in(wire, &stroke);
         if (result != TWB_DONE) return result;
-        taken += stroke;
+        *taken += stroke;
+    }
+    return TWB_DONE;
+}
+
+twb_result twb_receive(twb_wire *wire, const twb_room *rooms, size_t count, size_t allowed, size_t *got) {
+    size_t taken = 0;
+    *got = 0;
+    wire->openssl->err_clear(); /* a read that gives bytes, or wants more, leaves no error behind */
+    for (size_t i = 0; i < count; i++) {
+        twb_result result = fill(wire, &rooms[i], allowed, &taken, got);
+        if (result != TWB_DONE) return result;
+        if (rooms[i].like && memcmp(rooms[i].into, rooms[i].like, rooms[i].length)) break;
     }
     return TWB_DONE;
 }
@@ -104,19 +117,27 @@ static twb_result give_out(twb_wire *wire) {
     }
 }
 
-twb_result twb_send(twb_wire *wire, const uint8_t *data, size_t length, size_t *taken) {
+twb_result twb_send(twb_wire *wire, const twb_piece *pieces, size_t count, size_t *taken) {
     const size_t records = wire->buffer_length / 2 / (TLS_RECORD + TLS_RECORD_OVERHEAD);
     const size_t stroke = (records ? records : 1) * TLS_RECORD;
+    size_t encrypted = 0;
+    twb_result result = give_out(wire);
     *taken = 0;
-    for (;;) {
-        twb_result result = give_out(wire);
-        if (result != TWB_DONE || *taken == length) return result;
-        size_t part = length - *taken < stroke ? length - *taken : stroke;
-        wire->openssl->err_clear();
-        int n = wire->openssl->ssl_write(wire->ssl, data + *taken, as_int(part));
-        if (n <= 0) return TWB_TLS;
-        *taken += (size_t)n;
+    wire->openssl->err_clear();
+    for (size_t i = 0; i < count; i++) {
+        for (size_t at = 0; at < pieces[i].length && result == TWB_DONE;) {
+            size_t part = pieces[i].length - at < stroke ? pieces[i].length - at : stroke;
+            int n = wire->openssl->ssl_write(wire->ssl, pieces[i].data + at, as_int(part));
+            if (n <= 0) return TWB_TLS;
+            at += (size_t)n;
+            *taken += (size_t)n;
+            encrypted += (size_t)n;
+            if (encrypted < stroke) continue; /* a small piece goes out with the next */
+            encrypted = 0;
+            result = give_out(wire);
+        }
     }
+    return result == TWB_DONE && encrypted ? give_out(wire) : result;
 }
 
 #endif

@@ -37,9 +37,23 @@ typedef struct {
     uint64_t received, sent; /* bytes on the wire */
 } twb_wire;
 
-/* Decrypts into into[0..length), as far as there is something; taken from the socket are `allowed` bytes at most, or a buffer more. */
-twb_result twb_receive(twb_wire *wire, uint8_t *into, size_t length, size_t allowed, size_t *got);
+/* Where the next bytes of the stream belong. */
+typedef struct {
+    uint8_t *into;
+    size_t length;
+    const uint8_t *like; /* what should come; NULL: anything */
+} twb_room;
 
-/* Encrypts data[0..length) and sends it, after what is held, and what OpenSSL has to say by itself. TWB_AGAIN: `taken` bytes need not be
- * given again, though some of them may still be held; with TWB_DONE nothing is. */
-twb_result twb_send(twb_wire *wire, const uint8_t *data, size_t length, size_t *taken);
+/* Decrypts into rooms, one after the other, as far as there is something; taken from the socket are `allowed` bytes at most, or a buffer more.
+ * TWB_DONE: all are full, or the last that is has not what it should: none behind it was begun. `got`: of all rooms together. */
+twb_result twb_receive(twb_wire *wire, const twb_room *rooms, size_t count, size_t allowed, size_t *got);
+
+/* What is to be sent. */
+typedef struct {
+    const uint8_t *data;
+    size_t length;
+} twb_piece;
+
+/* Encrypts pieces and sends them, after what is held, and what OpenSSL has to say by itself. TWB_AGAIN: `taken` bytes need not be given
+ * again, though some of them may still be held; with TWB_DONE nothing is. */
+twb_result twb_send(twb_wire *wire, const twb_piece *pieces, size_t count, size_t *taken);

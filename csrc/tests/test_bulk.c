@@ -118,6 +118,16 @@ static void open_pair(end *a, end *b, size_t buffer) {
     open_end(b, sockets[1], buffer);
 }
 
+static twb_result send_one(twb_wire *wire, const void *data, size_t length, size_t *taken) {
+    const twb_piece piece = {data, length};
+    return twb_send(wire, &piece, 1, taken);
+}
+
+static twb_result receive_one(twb_wire *wire, uint8_t *into, size_t length, size_t allowed, size_t *got) {
+    const twb_room room = {into, length, NULL};
+    return twb_receive(wire, &room, 1, allowed, got);
+}
+
 static void all_arrives_in_order(void) {
     static const size_t buffers[] = {2, 3, 64, 4096, 70000};
     for (size_t k = 0; k < sizeof buffers / sizeof *buffers; k++) {
@@ -129,7 +139,7 @@ static void all_arrives_in_order(void) {
         while (!done || got < length) {
             size_t n;
             if (!done) {
-                twb_result result = twb_send(&a.wire, sent.data + given, length - given, &n);
+                twb_result result = send_one(&a.wire, sent.data + given, length - given, &n);
                 given += n;
                 done = result == TWB_DONE;
                 CHECK(done || result == TWB_AGAIN);
@@ -137,7 +147,7 @@ static void all_arrives_in_order(void) {
             }
             size_t room = 1 + random_below(twd_min(length - got, 200000));
             if (got == length) continue;
-            twb_result result = twb_receive(&b.wire, come.data + got, room, 50000, &n);
+            twb_result result = receive_one(&b.wire, come.data + got, room, 50000, &n);
             got += n;
             CHECK(n <= room && (result == TWB_DONE) == (n == room));
             CHECK(result == TWB_DONE || result == TWB_AGAIN || result == TWB_ENOUGH);
@@ -156,12 +166,75 @@ static void no_more_is_taken_than_allowed(void) {
     uint8_t into[1000];
     size_t n;
     open_pair(&a, &b, 200);
-    CHECK(twb_send(&a.wire, into, 0, &n) == TWB_DONE && n == 0);
+    CHECK(send_one(&a.wire, into, 0, &n) == TWB_DONE && n == 0);
     memset(into, 7, sizeof into);
-    CHECK(twb_send(&a.wire, into, sizeof into, &n) == TWB_DONE && n == sizeof into);
-    CHECK(twb_receive(&b.wire, into, sizeof into, 0, &n) == TWB_ENOUGH && n == 0);
-    CHECK(twb_receive(&b.wire, into, sizeof into, 250, &n) == TWB_ENOUGH && n == 300);
-    CHECK(twb_receive(&b.wire, into, 100, 250, &n) == TWB_DONE && n == 100);
+    CHECK(send_one(&a.wire, into, sizeof into, &n) == TWB_DONE && n == sizeof into);
+    CHECK(receive_one(&b.wire, into, sizeof into, 0, &n) == TWB_ENOUGH && n == 0);
+    CHECK(receive_one(&b.wire, into, sizeof into, 250, &n) == TWB_ENOUGH && n == 300);
+    CHECK(receive_one(&b.wire, into, 100, 250, &n) == TWB_DONE && n == 100);
+    close_end(&a);
+    close_end(&b);
+}
+
+/* Pieces of any length, also none, in whatever portions the socket takes them. */
+static void pieces_arrive_as_one_stream(void) {
+    enum { PIECES = 40 };
+    end a, b;
+    open_pair(&a, &b, 2 * 3 * (16384 + 256));
+    twb_piece pieces[PIECES];
+    size_t length = 0, got = 0, n;
+    bytes sent = bytes_random(PIECES * 120000, 256), come = bytes_random(PIECES * 120000, 1);
+    for (size_t i = 0; i < PIECES; i++) {
+        pieces[i] = (twb_piece){sent.data + length, i % 3 ? random_below(120000) : random_below(10)};
+        length += pieces[i].length;
+    }
+    const twb_piece *next = pieces;
+    twb_result result;
+    do {
+        result = twb_send(&a.wire, next, (size_t)(pieces + PIECES - next), &n);
+        CHECK(result == TWB_DONE || result == TWB_AGAIN);
+        twb_piece *at = pieces + (next - pieces);
+        for (; at < pieces + PIECES && n >= at->length; at++) n -= at->length;
+        next = at;
+        if (n) *at = (twb_piece){at->data + n, at->length - n};
+        CHECK(receive_one(&b.wire, come.data + got, length + 1 - got, SIZE_MAX, &n) == TWB_AGAIN);
+        got += n;
+    } while (result == TWB_AGAIN);
+    CHECK(next == pieces + PIECES && got == length && !memcmp(sent.data, come.data, length));
+    bytes_free(&sent);
+    bytes_free(&come);
+    close_end(&a);
+    close_end(&b);
+}
+
+static void small_pieces_go_out_with_the_next(void) {
+    end a, b;
+    uint8_t into[40000] = {0};
+    const twb_piece pieces[] = {{into, 9}, {into, 20000}};
+    size_t n;
+    open_pair(&a, &b, 2 * 3 * (16384 + 256));
+    CHECK(twb_send(&a.wire, pieces, 2, &n) == TWB_DONE && n == 20009);
+    a.tls.broken = 1; /* nothing behind a failure goes out */
+    CHECK(twb_send(&a.wire, pieces, 2, &n) == TWB_TLS && n == 0);
+    CHECK(twb_send(&a.wire, pieces, 0, &n) == TWB_DONE && n == 0 && a.wire.sent == 20009);
+    close_end(&a);
+    close_end(&b);
+}
+
+static void rooms_behind_what_was_not_expected_stay_empty(void) {
+    end a, b;
+    uint8_t one[3], two[2], three[3], four[2], five[3];
+    const uint8_t like[2] = "--";
+    const twb_room rooms[] = {{one, 3, NULL}, {two, 2, like}, {three, 3, NULL}, {four, 2, like}, {five, 3, NULL}};
+    size_t n;
+    open_pair(&a, &b, 64);
+    CHECK(send_one(&a.wire, "abc--def-+ghi", 13, &n) == TWB_DONE);
+    memset(five, 7, 3);
+    CHECK(twb_receive(&b.wire, rooms, 5, 100, &n) == TWB_DONE && n == 10);
+    CHECK(!memcmp(one, "abc", 3) && !memcmp(two, "--", 2) && !memcmp(three, "def", 3) && !memcmp(four, "-+", 2) && five[0] == 7);
+    CHECK(twb_receive(&b.wire, rooms, 5, 100, &n) == TWB_AGAIN && n == 3 && !memcmp(one, "ghi", 3));
+    CHECK(send_one(&a.wire, "-+", 2, &n) == TWB_DONE);
+    CHECK(twb_receive(&b.wire, rooms + 1, 4, 100, &n) == TWB_DONE && n == 2);
     close_end(&a);
     close_end(&b);
 }
@@ -171,22 +244,25 @@ static void the_end_is_told_apart(void) {
     uint8_t into[10];
     size_t n;
     open_pair(&a, &b, 64);
-    CHECK(twb_receive(&b.wire, into, 10, 10, &n) == TWB_AGAIN && n == 0);
-    CHECK(twb_send(&a.wire, (const uint8_t *)"abc", 3, &n) == TWB_DONE);
+    CHECK(receive_one(&b.wire, into, 10, 10, &n) == TWB_AGAIN && n == 0);
+    CHECK(send_one(&a.wire, "abc", 3, &n) == TWB_DONE);
     close_end(&a);
-    CHECK(twb_receive(&b.wire, into, 10, 10, &n) == TWB_EOF && n == 3 && !memcmp(into, "abc", 3));
+    CHECK(receive_one(&b.wire, into, 10, 10, &n) == TWB_EOF && n == 3 && !memcmp(into, "abc", 3));
     b.tls.closed = 1;
-    CHECK(twb_receive(&b.wire, into, 10, 10, &n) == TWB_TLS && n == 0);
+    CHECK(receive_one(&b.wire, into, 10, 10, &n) == TWB_TLS && n == 0);
     b.tls.broken = 1;
-    CHECK(twb_receive(&b.wire, into, 10, 10, &n) == TWB_TLS);
-    CHECK(twb_send(&b.wire, into, 10, &n) == TWB_TLS && n == 0);
+    CHECK(receive_one(&b.wire, into, 10, 10, &n) == TWB_TLS);
+    CHECK(send_one(&b.wire, into, 10, &n) == TWB_TLS && n == 0);
     b.tls.broken = 0;
-    CHECK(twb_send(&b.wire, into, 10, &n) == TWB_LOST && b.wire.failure && b.wire.held == 10);
+    CHECK(send_one(&b.wire, into, 10, &n) == TWB_LOST && b.wire.failure && b.wire.held == 10);
     close_end(&b);
 }
 
 void test_bulk(void) {
     all_arrives_in_order();
+    pieces_arrive_as_one_stream();
+    small_pieces_go_out_with_the_next();
+    rooms_behind_what_was_not_expected_stay_empty();
     no_more_is_taken_than_allowed();
     the_end_is_told_apart();
 }

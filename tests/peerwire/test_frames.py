@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from twsync.errors import ProtocolError
 from twsync.limits import MAX_BULK, MAX_FRAME, MAX_HELLO_FRAME
-from twsync.peerwire.frames import Decoder, Frame, FrameType, encode, head
+from twsync.peerwire.frames import LONG, RUN, Decoder, Frame, FrameType, Fresh, encode, head
 
 PLAIN = [FrameType.PING, FrameType.PONG]
 BULK = [FrameType.DATA, FrameType.DATA_ZSTD, FrameType.SIGNATURE]
@@ -128,5 +129,65 @@ def test_payload_lands_where_the_decoder_says():
         count = min(len(room), len(stream), 7777)
         room[:count], stream = stream[:count], stream[count:]
         found.append(decoder.took(count))
-    assert [frame for frame in found if frame is not None] == [Frame(FrameType.DATA, b"z" * 100_000, 3)]
-    assert found[-1] is not None
+    assert found[-1] == [Frame(FrameType.DATA, b"z" * 100_000, 3)]
+    assert not any(found[:-1])
+
+
+_LONG_FRAMES = st.builds(
+    lambda size, transfer, count: [
+        Frame(FrameType.DATA, bytes([transfer, number % 256]) * (size // 2), transfer) for number in range(count)
+    ],
+    st.sampled_from([100, LONG - 2, LONG, LONG + 4096]),
+    st.integers(1, 2),
+    st.integers(1, 2 * RUN),
+)
+_OTHER_FRAMES = st.one_of(
+    st.just([Frame(FrameType.PING, b"")]),
+    st.just([Frame(FrameType.SIGNATURE, b"", 1)]),
+    st.binary(max_size=12).map(lambda data: [Frame(FrameType.CONTROL, data)]),
+)
+
+
+@given(st.lists(st.one_of(_LONG_FRAMES, _OTHER_FRAMES), max_size=8), st.lists(st.sampled_from([1, 3, 7, 9, 20_000, 300_000]), min_size=1))
+@settings(max_examples=60, deadline=None)
+def test_frames_that_were_foreseen_and_others(groups, strokes):
+    frames = [frame for group in groups for frame in group]
+    stream, at, received = b"".join(map(encode, frames)), 0, []
+    decoder, allowed = Decoder(), itertools.cycle(strokes)
+    while at < len(stream):
+        left = next(allowed)
+        count = 0
+        for room in decoder.rooms():  # as the C core fills them
+            part = min(len(room.into), left - count, len(stream) - at)
+            room.into[:part] = stream[at : at + part]
+            at, count = at + part, count + part
+            if part < len(room.into) or (room.like and room.into != room.like):
+                break
+        received += decoder.took(count)
+    assert received == frames
+
+
+class Counting(Fresh):
+    """Counts what is in use."""
+
+    out = 0
+
+    def take(self, size):
+        self.out += 1
+        return super().take(size)
+
+    def give(self, view):
+        self.out -= 1
+
+
+def test_memory_for_frames_that_do_not_come_is_given_back():
+    memory = Counting()
+    decoder = Decoder(memory=memory)
+    data = encode(Frame(FrameType.DATA, bytes(LONG), 1))
+    assert decoder.feed(data[:1000]) == []
+    assert len(decoder.rooms()) == 2 * RUN - 1
+    assert memory.out == RUN
+    (frame, _end) = decoder.feed(data[1000:] + encode(Frame(FrameType.CONTROL, b"end")))
+    assert memory.out == 2
+    frame.release()
+    assert memory.out == 1  # of the last, which is not released

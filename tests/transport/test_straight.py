@@ -13,7 +13,7 @@ from twisted.internet.selectreactor import SelectReactor
 from twsync.errors import SessionError
 from twsync.limits import MIB
 from twsync.peerwire import messages as m
-from twsync.peerwire.frames import FrameType
+from twsync.peerwire.frames import FrameType, Room
 from twsync.transport import straight, tls, widetls
 from twsync.transport.connector import connect
 from twsync.transport.listener import Listener
@@ -239,7 +239,7 @@ def test_closed_by_a_callback_of_openssl(request, monkeypatch):
         return lib.twb_receive(*arguments)
 
     made._lib = SimpleNamespace(twb_receive=receive)
-    assert made.receive(memoryview(bytearray(10)), 10) == (straight.Result.LOST, 0)
+    assert made.receive([Room(memoryview(bytearray(10)))], 10) == (straight.Result.LOST, 0)
     assert seen == [(True, True)] and made._connection is None
     with pytest.raises(WantReadError):
         connection.recv(10)

@@ -26,8 +26,10 @@ NO_CONTENT = frozenset({CHANGED, UNREADABLE})
 #: Bytes of a delta's chunk from which on it is a piece of a long literal.
 LONG_LITERAL = MAX_LITERAL // 2
 
-#: A data frame's kind and payload, or a status.
-Chunk: TypeAlias = tuple[FrameType, Payload] | str
+#: A data frame's kind and payload.
+DataFrame: TypeAlias = tuple[FrameType, Payload]
+#: That, or a status.
+Chunk: TypeAlias = DataFrame | str
 
 
 @dataclass(slots=True)

@@ -157,13 +157,23 @@ class Draw(Generic[T]):
 
     async def next(self) -> T | None:
         """The next element, None at the end; raises what the source raised."""
+        return self._take() if await self._come() else None
+
+    async def some(self) -> list[T]:
+        """The next element and those behind it that are there already; none at the end; raises what the source raised."""
+        return [self._take() for _ in range(len(self._ready))] if await self._come() else []
+
+    async def _come(self) -> bool:
         while not self._ready:
             if self._error is not None:
                 raise self._error
             if self._over:
-                return None
+                return False
             self._waiting = Deferred()
             await self._waiting
+        return True
+
+    def _take(self) -> T:
         self._room.put(None)
         return self._ready.popleft()
 

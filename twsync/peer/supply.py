@@ -25,7 +25,7 @@ from twsync.limits import (
 )
 from twsync.peer.announcing import Announcing
 from twsync.peer.dialogue import Dialogue
-from twsync.peer.largeread import Chunk, WantedFile, check_signature, read_large
+from twsync.peer.largeread import Chunk, DataFrame, WantedFile, check_signature, read_large
 from twsync.peer.pace import Pace
 from twsync.peer.streams import Draw, Workshop
 from twsync.peer.tasks import Tasks
@@ -204,7 +204,7 @@ class Supplier:
                 self._bundle_bytes -= bundle.size
                 self._requests -= len(bundle.items)
                 if size:
-                    await self._send(kind, bundle.transfer, payload)
+                    await self._send(bundle.transfer, [(kind, payload)])
                 else:
                     await self._dialogue.drained()
                 if reading is None:
@@ -240,14 +240,17 @@ class Supplier:
         draw: Draw[Chunk] = Draw(self._workshop, read_large(large, self._gate, self._journal, self._pace, self._buffers))
         self._draws.add(draw)
         try:
-            status = await self._next(draw)
+            status = await draw.next()
+            self._dialogue.check()
             assert isinstance(status, str)
             if status == "ok":
                 self._dialogue.say(messages.File(large.transfer, status, large.item.size))
-                while not isinstance(chunk := await self._next(draw), str):
-                    await self._send(chunk[0], large.transfer, chunk[1])
-                self._answered(large, chunk)
-                self._dialogue.say(messages.FileEnd(large.transfer, chunk))
+                end = None
+                while end is None:
+                    frames, end = await self._next(draw)
+                    await self._send(large.transfer, frames)
+                self._answered(large, end)
+                self._dialogue.say(messages.FileEnd(large.transfer, end))
             else:
                 self._answered(large, status)
                 self._dialogue.say(messages.File(large.transfer, status, 0))
@@ -263,17 +266,23 @@ class Supplier:
         del self._large[large.transfer]
         self._under_way.discard(large.transfer)
 
-    async def _next(self, draw: Draw[Chunk]) -> Chunk:
-        element = await draw.next()
-        # It only ends before its last status when it was stopped.
+    async def _next(self, draw: Draw[Chunk]) -> tuple[list[DataFrame], str | None]:
+        """The frames that are there, and the status behind them."""
+        chunks = await draw.some()
         self._dialogue.check()
-        assert element is not None
-        return element
+        # It only ends before its last status when it was stopped.
+        assert chunks
+        frames = [chunk for chunk in chunks if not isinstance(chunk, str)]
+        return frames, chunks[-1] if isinstance(chunks[-1], str) else None
 
-    async def _send(self, kind: FrameType, transfer: int, payload: Payload) -> None:
-        self._dialogue.say_bulk(kind, transfer, payload)
-        self.content_bytes += len(payload)
+    async def _send(self, transfer: int, frames: list[DataFrame]) -> None:
+        size = 0
+        for kind, payload in frames:
+            self._dialogue.say_bulk(kind, transfer, payload)
+            size += len(payload)
+        self.content_bytes += size
         before = self._pace.now()
         await self._dialogue.drained()
-        self._buffers.give(payload)
-        self._pace.sent(len(payload), self._pace.now() - before)
+        for _kind, payload in frames:
+            self._buffers.give(payload)
+        self._pace.sent(size, self._pace.now() - before)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import struct
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from twsync.errors import ProtocolError
 from twsync.limits import MAX_BULK, MAX_FRAME
@@ -21,6 +21,9 @@ _BULK_HEAD = struct.Struct(">IBI")
 _TRANSFER = struct.Struct(">I")
 #: Bytes of the length field, which the length does not count.
 LENGTH_BYTES = _LENGTH.size
+
+#: Bytes of a bulk payload from which on another frame of the same kind and size is likely to follow, and how many are taken in together.
+LONG, RUN = 64 * 1024, 4
 
 Payload: TypeAlias = bytes | memoryview
 
@@ -98,10 +101,19 @@ def encode(frame: Frame) -> bytes:
     return b"".join((head(frame.kind, len(frame.payload), frame.transfer), frame.payload))
 
 
+class Room(NamedTuple):
+    """Where bytes belong."""
+
+    into: memoryview
+    like: bytes = b""
+    "What should come there; empty: anything. If something else does, there is no telling what the rooms behind it are for."
+
+
 class Decoder:
     """Cuts a stream into frames; keeps no more than one unfinished frame.
 
-    The bytes go to where :meth:`room` says, then :meth:`took` tells how many there are now; :meth:`feed` does both with bytes at hand.
+    The bytes go to where :meth:`room` or :meth:`rooms` says, then :meth:`took` tells how many there are now; :meth:`feed` does both with
+    bytes at hand.
 
     :param limit: greatest value of a length field; may be raised by setting `limit` when the other side is known.
     :param memory: for payloads.
@@ -110,12 +122,14 @@ class Decoder:
     def __init__(self, limit: int = MAX_FRAME, memory: Memory | None = None) -> None:
         self.limit = limit
         self._memory = memory or Fresh()
-        self._head = memoryview(bytearray(_BULK_HEAD.size))
+        self._head = _head_room()
         self._head_size = _HEAD.size
         # Of the frame whose head is complete: its kind, transfer number and payload.
         self._frame: tuple[FrameType, int, memoryview] | None = None
         #: Bytes of the head, or of the payload, that are there.
         self._have = 0
+        #: For the heads and payloads of frames that are expected to follow.
+        self._spare: list[tuple[memoryview, memoryview]] = []
 
     def room(self) -> memoryview:
         """Where the next bytes of the stream belong, as far as that is known; never empty."""
@@ -123,20 +137,40 @@ class Decoder:
             return self._head[self._have : self._head_size]
         return self._frame[2][self._have :]
 
-    def took(self, count: int) -> Frame | None:
-        """`count` bytes more are where `room` said; the frame that they complete.
+    def rooms(self) -> list[Room]:
+        """The same, and where the bytes behind them belong if frames like this one follow: large content comes in frames of one size."""
+        rooms = [Room(self.room())]
+        if self._frame is not None and len(self._frame[2]) >= LONG and self._frame[0] in _BULK:
+            kind, transfer, payload = self._frame
+            like = head(kind, len(payload), transfer)
+            while len(self._spare) < RUN - 1:
+                self._spare.append((_head_room(), self._memory.take(len(payload))))
+            for next_head, next_payload in self._spare:
+                rooms += Room(next_head, like), Room(next_payload)
+        return rooms
+
+    def took(self, count: int) -> list[Frame]:
+        """`count` bytes more are where `room` or `rooms` said; the frames that they complete, in order.
 
         :raises ProtocolError: a length or type that no frame has. The decoder is of no use after that.
         """
-        self._have += count
-        if self._frame is None and not self._begin():
-            return None
-        assert self._frame is not None
-        kind, transfer, payload = self._frame
-        if self._have < len(payload):
-            return None
-        self._frame, self._have, self._head_size = None, 0, _HEAD.size
-        return Frame(kind, payload, transfer, self._memory)
+        frames: list[Frame] = []
+        while count:
+            end = len(self._head) if self._frame is None else len(self._frame[2])
+            step = min(count, end - self._have)
+            self._have += step
+            count -= step
+            # Bytes of another frame than the expected one, behind its head.
+            over = b"" if self._frame is not None else self._begin()
+            if self._frame is not None and self._have == len(self._frame[2]):
+                kind, transfer, payload = self._frame
+                self._frame, self._have, self._head_size = None, 0, _HEAD.size
+                if self._spare:
+                    self._head = self._spare[0][0]
+                frames.append(Frame(kind, payload, transfer, self._memory))
+            if over:
+                frames += self.feed(over)
+        return frames
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take received bytes in; the frames that are complete now, in order.
@@ -151,30 +185,44 @@ class Decoder:
                 count = min(len(room), len(view) - at)
                 room[:count] = view[at : at + count]
                 at += count
-                frame = self.took(count)
-                if frame is not None:
-                    frames.append(frame)
+                frames += self.took(count)
         return frames
 
-    def _begin(self) -> bool:
-        """Look at the head as far as it is there; whether it is complete."""
-        head = self._head
-        if self._have < LENGTH_BYTES:
-            return False
+    def _begin(self) -> bytes:
+        """Look at the head as far as it is there, and begin its frame if it is complete.
+
+        :returns: what is there behind it.
+        """
+        head, have = self._head, self._have
+        if have < LENGTH_BYTES:
+            return b""
         (length,) = _LENGTH.unpack_from(head)
         if not 1 <= length <= self.limit:
             raise ProtocolError(f"a frame of {length} bytes")
-        if self._have < _HEAD.size:
-            return False
+        if have < _HEAD.size:
+            return b""
         kind = _kind(head[LENGTH_BYTES])
         _check_length(kind, length)
-        if kind in _BULK and self._have < _BULK_HEAD.size:
-            self._head_size = _BULK_HEAD.size
-            return False
+        size = _BULK_HEAD.size if kind in _BULK else _HEAD.size
+        if have < size:
+            self._head_size = size
+            return b""
         transfer = _TRANSFER.unpack_from(head, _HEAD.size)[0] if kind in _BULK else 0
-        self._frame = kind, transfer, self._memory.take(length + LENGTH_BYTES - self._have)
+        self._frame = kind, transfer, self._payload(length + LENGTH_BYTES - size)
         self._have = 0
-        return True
+        return bytes(head[size:have])
+
+    def _payload(self, size: int) -> memoryview:
+        """Memory for a payload: what was prepared for it, or else nothing was expected right."""
+        if self._spare and len(self._spare[0][1]) == size:
+            return self._spare.pop(0)[1]
+        while self._spare:
+            self._memory.give(self._spare.pop()[1])
+        return self._memory.take(size)
+
+
+def _head_room() -> memoryview:
+    return memoryview(bytearray(_BULK_HEAD.size))
 
 
 def _kind(number: int) -> FrameType:

@@ -9,7 +9,7 @@ frames, and noticing that the other side is gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from typing import Protocol as Shape
 
@@ -23,7 +23,7 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 from twsync.errors import ProtocolError, SessionError, TwsyncError
 from twsync.limits import IDLE_PING, IDLE_TIMEOUT, KIB, MAX_FRAME
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Decoder, Frame, FrameType, Payload, head
+from twsync.peerwire.frames import Decoder, Frame, FrameType, Payload, Room, head
 from twsync.transport.buffers import Buffers
 from twsync.transport.interfaces import Clock, Delayed, StreamTransport
 from twsync.transport.timers import IdleTimer
@@ -61,8 +61,10 @@ class DataChannel(protocol.Protocol):
         self._decoder = Decoder(limit, self._buffers)
         self._receiver: Receiver | None = None
         self._wire: StreamTransport | None = None
+        # What leaves together: small frames and heads of bulk, and before them bulk with what goes before it.
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
+        self._ready: list[Payload] = []
         self._flush_call: Delayed | None = None
         self._close_call: Delayed | None = None
         self._hum_call: Delayed | None = None
@@ -106,16 +108,18 @@ class DataChannel(protocol.Protocol):
         self._gather(head(FrameType.CONTROL, len(payload)) + payload)
 
     def send_bulk(self, kind: FrameType, transfer: int, payload: Payload) -> None:
-        """Send a bulk frame. Wait for :meth:`drained` before the next, and before the payload's memory is used for something else."""
+        """Send a bulk frame. Ask :meth:`drained` after a few of them, and wait for it before their memory is used for something else."""
         if len(payload) < GATHER:
             self._gather(b"".join((head(kind, len(payload), transfer), payload)))
             return
-        self._gathered.append(head(kind, len(payload), transfer))
-        self._flush()
-        self._write(payload)
+        self._ready += b"".join((*self._gathered, head(kind, len(payload), transfer))), payload
+        self._gathered, self._gathered_bytes = [], 0
+        self._flush_soon()
 
     def drained(self) -> Deferred[None]:
-        """Fires when more can be sent without piling up; fails with the connection's end."""
+        """Fires when more can be sent without piling up; fails with the connection's end. Bulk leaves now at the latest."""
+        if self._ready:
+            self._flush()
         if self._ended is not None:
             failed: Deferred[None] = Deferred()
             failed.errback(self._ended)
@@ -131,7 +135,11 @@ class DataChannel(protocol.Protocol):
         self._gathered_bytes += len(data)
         if self._gathered_bytes >= GATHER:
             self._flush()
-        elif self._flush_call is None:
+        else:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._flush_call is None:
             self._flush_call = self._clock.callLater(0, self._flush_later)
 
     def _flush_later(self) -> None:
@@ -139,14 +147,13 @@ class DataChannel(protocol.Protocol):
         self._flush()
 
     def _flush(self) -> None:
-        gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
-        if gathered:
-            self._write(b"".join(gathered))
-
-    def _write(self, data: Payload) -> None:
-        if self._wire is not None and self._ended is None:
-            self.frame_bytes_sent += len(data)
-            self._wire.write(data)
+        pieces, self._ready = self._ready, []
+        if self._gathered:
+            pieces.append(b"".join(self._gathered))
+            self._gathered, self._gathered_bytes = [], 0
+        if pieces and self._wire is not None and self._ended is None:
+            self.frame_bytes_sent += sum(map(len, pieces))
+            self._wire.writeSequence(pieces)
 
     # --- another protocol --------------------------------------------------------------------------------------------------------------
 
@@ -246,14 +253,19 @@ class DataChannel(protocol.Protocol):
 
     def room(self) -> memoryview:
         """Where the next bytes of the stream belong. What comes after the end is not looked at."""
-        if self._ended is None and self._inner is None:
-            return self._decoder.room()
+        return self._decoder.room() if self._ended is None and self._inner is None else self._beside()
+
+    def rooms(self) -> Sequence[Room]:
+        """The same, as far as can be foreseen."""
+        return self._decoder.rooms() if self._ended is None and self._inner is None else (Room(self._beside()),)
+
+    def _beside(self) -> memoryview:
         if self._aside is None:
             self._aside = memoryview(bytearray(GATHER))
         return self._aside
 
     def took(self, count: int) -> None:
-        """So many bytes more are there: hand on the frame that they complete."""
+        """So many bytes more are there: hand on the frames that they complete."""
         if self._ended is not None:
             return
         if self._inner is not None:
@@ -263,9 +275,9 @@ class DataChannel(protocol.Protocol):
         self._idle.heard()
         self.frame_bytes_received += count
         try:
-            frame = self._decoder.took(count)
-            if frame is not None:
-                self._handle(frame)
+            for frame in self._decoder.took(count):
+                if self._ended is None:
+                    self._handle(frame)
         except TwsyncError as error:
             self.close(error)
         except Exception:  # a mistake of ours must end this connection in good order, not hang the session

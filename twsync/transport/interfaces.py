@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 
@@ -31,6 +31,9 @@ class StreamTransport(Protocol):
 
     def write(self, data: bytes | memoryview) -> None:
         """Send, or queue."""
+
+    def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
+        """The same with pieces, one after the other."""
 
     def loseConnection(self) -> None:
         """Close when everything written was sent."""

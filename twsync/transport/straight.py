@@ -11,7 +11,7 @@ public there: should a release rename them, or the C core be missing, :func:`ope
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from mmap import mmap
 from typing import Any, ClassVar, Protocol
@@ -19,11 +19,12 @@ from typing import Any, ClassVar, Protocol
 from twisted.python.failure import Failure
 
 from twsync.limits import KIB
+from twsync.peerwire.frames import RUN, Room
 
 #: Bytes of each direction's buffer: they stay in a second-level cache.
 STROKE = 256 * KIB
-#: Bytes taken from the socket in one turn of the reactor, which then takes about half a millisecond.
-TURN = 1024 * KIB
+#: Bytes taken from the socket in one turn of the reactor, which then takes about two milliseconds.
+TURN = 4096 * KIB
 
 
 class Result(IntEnum):
@@ -145,6 +146,7 @@ class Straight:
         # Mapped, so that it is freed at once; kept, with the connection, because the wire points there.
         self._kept: object = (held := functions.ffi.from_buffer("uint8_t[]", mmap(-1, 2 * STROKE), require_writable=True))
         wire.buffer, wire.buffer_length = held, 2 * STROKE
+        self._rooms = functions.ffi.new("twb_room[]", 2 * RUN)
         self._count = functions.ffi.new("size_t *")
         self._reactor = reactor
         self._readable = readable
@@ -175,22 +177,33 @@ class Straight:
         """Bytes that the socket took."""
         return int(self._wire.sent)
 
-    def receive(self, room: memoryview, allowed: int) -> tuple[Result, int]:
-        """Decrypt into `room`.
+    def receive(self, rooms: Sequence[Room], allowed: int) -> tuple[Result, int]:
+        """Decrypt into rooms, one after the other, up to the first in which not those bytes came that it expects.
 
         :param allowed: about so many bytes may be taken from the socket for it.
-        :returns: `DONE` if it is full, and how many bytes came.
+        :returns: `DONE` if all that was asked for is there, and how many bytes came.
         """
-        with self._ffi.from_buffer("uint8_t[]", room, require_writable=True) as into:
-            return self._work(self._lib.twb_receive, into, len(room), allowed, self._count)
+        held: list[object] = []
+        for number, room in enumerate(rooms):
+            into = self._ffi.from_buffer("uint8_t[]", room.into, require_writable=True)
+            like = self._ffi.from_buffer("uint8_t[]", room.like) if room.like else self._ffi.NULL
+            there = self._rooms[number]
+            there.into, there.length, there.like = into, len(into), like
+            held += into, like
+        return self._work(self._lib.twb_receive, self._rooms, len(rooms), allowed, self._count)
 
-    def send(self, data: bytes | memoryview) -> tuple[Result, int]:
-        """Encrypt and send what was not sent yet, then `data`.
+    def send(self, pieces: Sequence[bytes | memoryview]) -> tuple[Result, int]:
+        """Encrypt and send what was not sent yet, then `pieces`.
 
-        :returns: `DONE` if all of it is on its way, and how many bytes of `data` need not be given again.
+        :returns: `DONE` if all of it is on its way, and how many bytes of `pieces` need not be given again.
         """
-        with self._ffi.from_buffer("uint8_t[]", data) as held:
-            return self._work(self._lib.twb_send, held, len(data), self._count)
+        ffi = self._ffi
+        array = ffi.new("twb_piece[]", len(pieces))
+        held = [ffi.from_buffer("uint8_t[]", piece) for piece in pieces]
+        for number, data in enumerate(held):
+            there = array[number]
+            there.data, there.length = data, len(data)
+        return self._work(self._lib.twb_send, array, len(held), self._count)
 
     def _work(self, function: Callable[..., int], *arguments: object) -> tuple[Result, int]:
         self._working = True

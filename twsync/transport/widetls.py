@@ -11,6 +11,7 @@ goes record by record.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
@@ -20,6 +21,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from twsync.limits import MIB
+from twsync.peerwire.frames import Room
 from twsync.transport.interfaces import Clock, StreamTransport
 from twsync.transport.straight import TURN, Result, Straight, openssl
 from twsync.transport.tls import ClientTls, ServerTls
@@ -37,7 +39,7 @@ class StreamReceiver(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """A piece of the stream, as any Twisted protocol takes it."""
 
-    def room(self) -> memoryview:
+    def rooms(self) -> Sequence[Room]:
         """Where the next bytes belong; not empty."""
 
     def took(self, count: int) -> None:
@@ -109,13 +111,22 @@ class WideTls(TLSMemoryBIOProtocol):
         self._leave()
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
+    def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
+        """Send pieces, together."""
+        if self._straight is not None and not (self.disconnecting and self._producer is None):
+            if not self._lostTLSConnection:
+                self._send(self._straight, tuple(iovec))
+            return
+        for piece in iovec:
+            self.write(piece)  # type: ignore[no-untyped-call]
+
     # --- Twisted's way ---------------------------------------------------------------------------------------------------------------
 
     def _write(self, data: bytes | memoryview) -> None:
         if self._lostTLSConnection:
             return
         if self._straight is not None:
-            self._send(self._straight, data)
+            self._send(self._straight, (data,))
             return
         view = memoryview(data)
         while view:
@@ -134,7 +145,7 @@ class WideTls(TLSMemoryBIOProtocol):
         if self._straight is None:
             self._flush(RECORD)
         elif not self._appSendBuffer:
-            self._send(self._straight, b"")
+            self._send(self._straight, ())
 
     def _flush(self, expected: int) -> None:
         """Hand encrypted bytes to the TCP transport; a buffer of `expected` bytes is allocated for them, so it should be about right."""
@@ -181,7 +192,7 @@ class WideTls(TLSMemoryBIOProtocol):
             return
         transport: Any = self.transport
         reactor: Any = getattr(transport, "reactor", None)
-        if not IReactorFDSet.providedBy(reactor) or not hasattr(self.wrappedProtocol, "room"):
+        if not IReactorFDSet.providedBy(reactor) or not hasattr(self.wrappedProtocol, "rooms"):
             return
         try:
             if transport.dataBuffer or transport._tempDataBuffer:
@@ -201,17 +212,22 @@ class WideTls(TLSMemoryBIOProtocol):
         if self._straight is not None:
             self._straight.close()
 
-    def _send(self, straight: Straight, data: bytes | memoryview) -> None:
-        """Send `data` behind what waits already; what the socket does not take waits in `_appSendBuffer`, where Twisted looks for it."""
+    def _send(self, straight: Straight, pieces: Sequence[bytes | memoryview]) -> None:
+        """Send `pieces` behind what waits already; what the socket does not take waits in `_appSendBuffer`, where Twisted looks for it."""
         if straight.closed:
             return
         if self._appSendBuffer:
-            self._bufferedWrite(data)  # type: ignore[no-untyped-call]
+            for piece in pieces:
+                self._bufferedWrite(piece)  # type: ignore[no-untyped-call]
             return
-        result, taken = straight.send(data)
+        result, taken = straight.send(pieces)
         if result is Result.AGAIN:
-            # Empty, if only encrypted bytes are left: they count as something that waits, too.
-            self._bufferedWrite(memoryview(data)[taken:])  # type: ignore[no-untyped-call]
+            # At least the last one, be it empty: if only encrypted bytes are left they count as something that waits, too.
+            for number, piece in enumerate(pieces or (b"",), 1):
+                rest = memoryview(piece)[taken:]
+                taken -= len(piece) - len(rest)
+                if rest or number >= len(pieces):
+                    self._bufferedWrite(rest)  # type: ignore[no-untyped-call]
             straight.watch_writing(True)
         elif result is not Result.DONE:
             # Nobody must take it for sent: it waits for the connection's end, which the transport tells soon.
@@ -220,8 +236,11 @@ class WideTls(TLSMemoryBIOProtocol):
 
     def _writable(self) -> None:
         # What waits when TLS is over waits for the end: it is not sent, and nobody must be asked for more.
-        if not self._lostTLSConnection:
-            self._unbufferPendingWrites()  # type: ignore[no-untyped-call]
+        if not self._lostTLSConnection and self._straight is not None:
+            waiting, self._appSendBuffer = self._appSendBuffer, []
+            self._send(self._straight, waiting)
+            if not self._appSendBuffer:
+                self._unbufferPendingWrites()  # type: ignore[no-untyped-call]
         if self._straight is not None and (self._lostTLSConnection or not self._appSendBuffer):
             self._straight.watch_writing(False)
 
@@ -231,7 +250,7 @@ class WideTls(TLSMemoryBIOProtocol):
         assert straight is not None
         upto = straight.received + TURN
         while not (self._aborted or self._lostTLSConnection or straight.closed):
-            result, got = straight.receive(receiver.room(), max(0, upto - straight.received) if self._reading else 0)
+            result, got = straight.receive(receiver.rooms(), max(0, upto - straight.received) if self._reading else 0)
             if got:
                 receiver.took(got)
             if result is Result.DONE:
