@@ -67,16 +67,17 @@ ptrdiff_t twf_list(int fd, char *names, size_t *names_room, twf_stat *stats, siz
     return (ptrdiff_t)count;
 }
 
-/* All that is left to read, at most `room` bytes; -1 for an error. */
-static ptrdiff_t read_all(int fd, uint8_t *to, size_t room) {
+/* What is left to read of a file that is said to have so many bytes; one more shows that it has grown, and -1 is an error. To have read just
+ * so many, with room for more, is to have read all. */
+static ptrdiff_t read_all(int fd, uint8_t *to, size_t size) {
     size_t got = 0;
-    while (got < room) {
-        ssize_t n = read(fd, to + got, room - got);
+    do {
+        ssize_t n = read(fd, to + got, size + 1 - got);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;
         if (!n) break;
         got += (size_t)n;
-    }
+    } while (got < size);
     return (ptrdiff_t)got;
 }
 
@@ -85,24 +86,26 @@ static int same(const struct stat *a, const struct stat *b) {
            a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* One file of at most `most` bytes to `to`, where there is room for one byte more: it shows that a file has grown. Returns its size. */
-static uint32_t read_whole(int directory, const char *name, uint32_t most, uint8_t *to, twf_stat *stat) {
+/* One file of at most `most` bytes to `to`, where there is room for one byte more. Returns 0, an errno, TWF_OTHER, or TWF_CHANGED if it was
+ * written to meanwhile; that is for the caller to find out where `stat` is NULL. */
+static int32_t read_whole(int directory, const char *name, uint32_t most, uint8_t *to, uint32_t *size, twf_stat *stat) {
     struct stat before, after;
-    ptrdiff_t got = 0;
-    memset(stat, 0, sizeof *stat);
+    int32_t error = 0;
+    *size = 0;
     int fd = openat(directory, name, READING);
     if (fd < 0 || fstat(fd, &before)) {
-        stat->error = errno;
+        error = errno;
     } else if (!S_ISREG(before.st_mode) || before.st_size > (off_t)most) {
-        stat->error = TWF_OTHER;
+        error = TWF_OTHER;
     } else {
-        got = read_all(fd, to, (size_t)before.st_size + 1);
-        if (got < 0 || fstat(fd, &after)) stat->error = errno;
-        else if (got != before.st_size || !same(&before, &after)) stat->error = TWF_CHANGED;
-        else note(stat, &after);
+        ptrdiff_t got = read_all(fd, to, (size_t)before.st_size);
+        if (got < 0 || (stat && fstat(fd, &after))) error = errno;
+        else if (got != before.st_size || (stat && !same(&before, &after))) error = TWF_CHANGED;
+        else *size = (uint32_t)got;
+        if (stat && !error) note(stat, &after);
     }
     if (fd >= 0) close(fd);
-    return stat->error ? 0 : (uint32_t)got;
+    return error;
 }
 
 void twf_hash(const twf_kernel *kernel, int fd, const char *names, size_t count, uint32_t most, uint8_t *buffer, size_t room, uint32_t *sizes,
@@ -113,7 +116,8 @@ void twf_hash(const twf_kernel *kernel, int fd, const char *names, size_t count,
             twf_blake3_many(kernel, buffer, sizes + hashed, i - hashed, contents + 32 * hashed);
             used = 0, hashed = i;
         }
-        sizes[i] = read_whole(fd, names, most, buffer + used, &stats[i]);
+        memset(&stats[i], 0, sizeof stats[i]);
+        stats[i].error = read_whole(fd, names, most, buffer + used, &sizes[i], &stats[i]);
         used += sizes[i];
     }
     twf_blake3_many(kernel, buffer, sizes + hashed, count - hashed, contents + 32 * hashed);
@@ -123,9 +127,8 @@ size_t twf_read(const twf_kernel *kernel, const int32_t *fds, const char *names,
                 uint8_t *out, uint32_t *found, uint8_t *sums, int32_t *errors) {
     size_t used = 0, kept = 0, at = 0;
     for (size_t i = 0; i < count; i++, names += strlen(names) + 1) {
-        twf_stat stat;
-        found[i] = read_whole(fds[i], names, sizes[i], out + used, &stat);
-        errors[i] = stat.error ? stat.error : found[i] == sizes[i] ? 0 : TWF_CHANGED;
+        errors[i] = read_whole(fds[i], names, sizes[i], out + used, &found[i], NULL);
+        if (!errors[i] && found[i] != sizes[i]) errors[i] = TWF_CHANGED;
         used += found[i];
     }
     twf_blake3_many(kernel, out, found, count, sums);
