@@ -26,7 +26,7 @@ APPLICATION = 0x7477736A
 VERSION = 4
 
 #: Rows of one INSERT, the most first.
-_TOGETHER = (1024, 128, 16)
+_TOGETHER = (512, 64, 8)
 #: Names of one query.
 _FOUND_TOGETHER = 64
 

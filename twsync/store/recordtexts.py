@@ -68,6 +68,9 @@ class Texts:
         self._compress = zstandard.ZstdCompressor(level=3, write_content_size=True).compress
         self._decompress = zstandard.ZstdDecompressor().decompress
         self._ahead: dict[bytes, tuple[bytes, str, bytes, bytes]] = {}
+        # Whether there is any text, and the state of the database for which that is true.
+        self._any = False
+        self._written = (-1, 0)
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -116,7 +119,9 @@ class Texts:
 
     def knows(self, uid: str) -> bool:
         """Whether any text has this UID."""
-        return self._database.row(f"SELECT 1 FROM {_BY_UID} WHERE {_OF_UID} LIMIT 1", (self._collection, uid)) is not None
+        if self._written != self._database.written:
+            self._any, self._written = bool(self), self._database.written
+        return self._any and self._database.row(f"SELECT 1 FROM {_BY_UID} WHERE {_OF_UID} LIMIT 1", (self._collection, uid)) is not None
 
     def keys_of(self, uids: Iterable[str]) -> dict[str, set[bytes]]:
         """Keys of live rows with each of these UIDs, and of deleted ones that once had it; only UIDs that have any."""
