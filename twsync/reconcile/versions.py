@@ -43,8 +43,10 @@ class Version(msgspec.Struct, frozen=True, gc=False):
 
     def joined(self, other: Version) -> Version:
         """The least vector that is not older than either."""
-        if self.entries == other.entries:
+        if self.entries == other.entries or not other.entries:
             return self
+        if not self.entries:
+            return other
         counters = dict(self.entries)
         for replica, counter in other.entries:
             counters[replica] = max(counter, counters.get(replica, 0))

@@ -105,7 +105,10 @@ def _contact_keys(card: Component) -> set[str]:
 
 
 def _number(raw: str) -> str:
-    return _DIGITS.sub("", raw)[-_NUMBER_DIGITS:] or raw.strip()
+    digits = raw.removeprefix("+")
+    if not digits.isdecimal():
+        digits = _DIGITS.sub("", raw)
+    return digits[-_NUMBER_DIGITS:] or raw.strip()
 
 
 def uid(family: Family, text: str) -> str:

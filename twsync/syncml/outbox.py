@@ -8,7 +8,7 @@ affair.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -41,6 +41,8 @@ class Outbox:
         self._pairs = 0
         self._open: Sync | None = None
         self._changes: list[Change] = []
+        # The last command that was asked about, and as it is written: a draft encodes each of them once.
+        self._asked: tuple[Command, Command] | None = None
 
     @property
     def room(self) -> int:
@@ -49,7 +51,7 @@ class Outbox:
 
     def measure(self, command: Command) -> int:
         """Bytes that a command would take."""
-        return self._draft.size(command)
+        return self._draft.size(self._numbered(command))
 
     @property
     def fresh(self) -> bool:
@@ -129,7 +131,7 @@ class Outbox:
         return self._draft.encode(self.message(final))
 
     def _fit(self, command: C, alone: bool) -> C | None:
-        numbered: C = msgspec.structs.replace(command, cmd_id=str(self._next))
+        numbered = self._numbered(command)
         size, pairs = self._draft.size(numbered), len(numbered.items) if isinstance(numbered, Map) else 0
         # Also what fits must not be more elements than a reader takes (MAX_SYNCML_ELEMENTS): a pair is five, a Status some ten.
         full = self._next > limits.MAX_SYNCML_COMMANDS // 2 or self._pairs + pairs > limits.MAX_SYNCML_ITEMS // 8
@@ -138,4 +140,12 @@ class Outbox:
         self._room -= size
         self._pairs += pairs
         self._next += 1
+        return numbered
+
+    def _numbered(self, command: C) -> C:
+        """A command with the next CmdID."""
+        if self._asked is not None and self._asked[0] is command and self._asked[1].cmd_id == str(self._next):
+            return cast(C, self._asked[1])
+        numbered: C = msgspec.structs.replace(command, cmd_id=str(self._next))
+        self._asked = command, numbered
         return numbered
