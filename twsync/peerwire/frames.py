@@ -143,10 +143,11 @@ class Decoder:
         if self._frame is not None and len(self._frame[2]) >= LONG and self._frame[0] in _BULK:
             kind, transfer, payload = self._frame
             like = head(kind, len(payload), transfer)
-            while len(self._spare) < RUN - 1:
+            while len(self._spare) < RUN:
                 self._spare.append((_head_room(), self._memory.take(len(payload))))
             for next_head, next_payload in self._spare:
                 rooms += Room(next_head, like), Room(next_payload)
+            rooms.pop()  # what is behind the last head is asked for when it is there
         return rooms
 
     def took(self, count: int) -> list[Frame]:
