@@ -235,6 +235,8 @@ BATCH_SECONDS = 0.5
 LOCAL_LOOKUPS = 512
 #: Chunks of a large file read ahead of the connection.
 READ_AHEAD = 4
+#: Seconds that the wire may take for so many frames that are sent together; if it takes longer they go one by one.
+SLOW_SENDING = 0.1
 #: Bytes per second of the wire above which compressing costs more than it saves.
 FAST_WIRE = 50e6
 #: A sample must shrink below this share of its size to be worth compressing.

@@ -95,6 +95,28 @@ def test_draw_hands_on_in_order_and_ends(world):
     assert finished(world, Deferred.fromCoroutine(everything(draw))).value.code == "over"
 
 
+def test_draw_gives_what_is_there(world):
+    async def everything(draw):
+        found = []
+        while some := await draw.some(3):
+            found.append(some)
+        return found
+
+    from twisted.internet.defer import Deferred
+
+    draw = Draw(world.workshop, iter(range(10)), ahead=5)
+    groups = finished(world, Deferred.fromCoroutine(everything(draw)))
+    assert [element for group in groups for element in group] == list(range(10))
+    assert {len(group) for group in groups} <= {1, 2, 3}
+
+    def broken():
+        yield 1
+        raise StoreError("over", "over")
+
+    draw = Draw(world.workshop, broken())
+    assert finished(world, Deferred.fromCoroutine(everything(draw))).value.code == "over"
+
+
 def test_stopped_draw_closes_its_source(world):
     closed = []
 

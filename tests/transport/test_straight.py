@@ -119,20 +119,25 @@ def content(size, salt=1):
     return bytes((index * salt) & 0xFF for index in range(4096)) * (size // 4096)
 
 
-def send_all(pair, channel, data, piece=MIB):
-    """Send in frames, as a session does: the next one when the channel can take it."""
+def send_all(pair, channel, data, piece=MIB, together=1):
+    """Send in frames, as a session does: the next few when the channel can take them, out of memory that is used again."""
 
     async def sending():
-        for at in range(0, len(data), piece):
-            channel.send_bulk(FrameType.DATA, 7, data[at : at + piece])
+        memory = [bytearray(piece) for _ in range(together)]
+        for at in range(0, len(data), piece * together):
+            for number, place in enumerate(range(at, min(at + piece * together, len(data)), piece)):
+                part = data[place : place + piece]
+                memory[number][: len(part)] = part
+                channel.send_bulk(FrameType.DATA, 7, memoryview(memory[number])[: len(part)])
             await channel.drained()
 
     return Deferred.fromCoroutine(sending())
 
 
-def test_large_content_arrives_both_ways_at_once(pair):
+@pytest.mark.parametrize("together", [1, 5])
+def test_large_content_arrives_both_ways_at_once(pair, together):
     there, back = content(24 * MIB), content(20 * MIB, 3)
-    sending = [send_all(pair, pair.client, there), send_all(pair, pair.server, back, 300_000)]
+    sending = [send_all(pair, pair.client, there, together=together), send_all(pair, pair.server, back, 300_000, together)]
     pair.turn(lambda: len(pair.server_end.data) == len(there) and len(pair.client_end.data) == len(back))
     assert bytes(pair.server_end.data) == there
     assert bytes(pair.client_end.data) == back
@@ -160,6 +165,16 @@ def test_sender_waits_for_a_receiver_that_does_not_read(pair):
     pair.turn(lambda: len(pair.server_end.data) == len(data))
     assert bytes(pair.server_end.data) == data
     pair.wait(sending)
+
+
+def test_small_pieces_are_one_record(pair):
+    pair.server.become(taken := Echo(False))
+    pair.client.hush()
+    before = pair.client.wire_sent
+    pair.client._wire.writeSequence(b"%d," % number for number in range(1000))
+    pair.turn(lambda: len(taken.data) == 3890)
+    assert bytes(taken.data) == b"".join(b"%d," % number for number in range(1000))
+    assert pair.client.wire_sent - before < 3890 + 100
 
 
 def test_what_was_written_before_the_end_arrives(pair):

@@ -120,14 +120,14 @@ class Dialogue:
         self._channel.send(message)
 
     def say_bulk(self, kind: FrameType, transfer: int, payload: Payload) -> None:
-        """Send a bulk frame; await :meth:`drained` before more, and before its memory is used for something else."""
+        """Send a bulk frame; await :meth:`drained` after a few of them, and before their memory is used for something else."""
         if self.error is not None:
             raise self.error
         self._order.own.says(_BULK_WORDS[kind])
         self._channel.send_bulk(kind, transfer, payload)
 
     def drained(self) -> Deferred[None]:
-        """Fires when more can be sent without piling up."""
+        """Fires when more can be sent without piling up; bulk leaves now at the latest."""
         return self._channel.drained()
 
     def round_over(self, again: bool) -> None:

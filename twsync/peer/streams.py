@@ -159,9 +159,9 @@ class Draw(Generic[T]):
         """The next element, None at the end; raises what the source raised."""
         return self._take() if await self._come() else None
 
-    async def some(self) -> list[T]:
+    async def some(self, most: int) -> list[T]:
         """The next element and those behind it that are there already; none at the end; raises what the source raised."""
-        return [self._take() for _ in range(len(self._ready))] if await self._come() else []
+        return [self._take() for _ in range(min(most, len(self._ready)))] if await self._come() else []
 
     async def _come(self) -> bool:
         while not self._ready:

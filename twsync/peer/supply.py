@@ -21,6 +21,8 @@ from twsync.limits import (
     MAX_LARGE_UNDER_WAY,
     MAX_REQUESTS_UNDER_WAY,
     MAX_SIGNATURE,
+    READ_AHEAD,
+    SLOW_SENDING,
     SMALL_FILE,
 )
 from twsync.peer.announcing import Announcing
@@ -245,10 +247,11 @@ class Supplier:
             assert isinstance(status, str)
             if status == "ok":
                 self._dialogue.say(messages.File(large.transfer, status, large.item.size))
-                end = None
+                end, most = None, READ_AHEAD
                 while end is None:
-                    frames, end = await self._next(draw)
-                    await self._send(large.transfer, frames)
+                    frames, end = await self._next(draw, most)
+                    # One after the other where they take their time: what else is said waits behind them.
+                    most = 1 if await self._send(large.transfer, frames) > SLOW_SENDING else READ_AHEAD
                 self._answered(large, end)
                 self._dialogue.say(messages.FileEnd(large.transfer, end))
             else:
@@ -266,16 +269,20 @@ class Supplier:
         del self._large[large.transfer]
         self._under_way.discard(large.transfer)
 
-    async def _next(self, draw: Draw[Chunk]) -> tuple[list[DataFrame], str | None]:
+    async def _next(self, draw: Draw[Chunk], most: int) -> tuple[list[DataFrame], str | None]:
         """The frames that are there, and the status behind them."""
-        chunks = await draw.some()
+        chunks = await draw.some(most)
         self._dialogue.check()
         # It only ends before its last status when it was stopped.
         assert chunks
         frames = [chunk for chunk in chunks if not isinstance(chunk, str)]
         return frames, chunks[-1] if isinstance(chunks[-1], str) else None
 
-    async def _send(self, transfer: int, frames: list[DataFrame]) -> None:
+    async def _send(self, transfer: int, frames: list[DataFrame]) -> float:
+        """Send frames together.
+
+        :returns: seconds that the wire let us wait.
+        """
         size = 0
         for kind, payload in frames:
             self._dialogue.say_bulk(kind, transfer, payload)
@@ -283,6 +290,8 @@ class Supplier:
         self.content_bytes += size
         before = self._pace.now()
         await self._dialogue.drained()
+        waited = self._pace.now() - before
         for _kind, payload in frames:
             self._buffers.give(payload)
-        self._pace.sent(size, self._pace.now() - before)
+        self._pace.sent(size, waited)
+        return waited

@@ -112,13 +112,15 @@ class WideTls(TLSMemoryBIOProtocol):
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
-        """Send pieces, together."""
-        if self._straight is not None and not (self.disconnecting and self._producer is None):
-            if not self._lostTLSConnection:
-                self._send(self._straight, tuple(iovec))
-            return
-        for piece in iovec:
-            self.write(piece)  # type: ignore[no-untyped-call]
+        """Send pieces together, without a copy if they are large."""
+        pieces = list(iovec)
+        if sum(map(len, pieces)) <= RECORD:
+            pieces = [b"".join(pieces)]
+        if self._straight is None:
+            for piece in pieces:
+                self.write(piece)  # type: ignore[no-untyped-call]
+        elif not (self._lostTLSConnection or (self.disconnecting and self._producer is None)):
+            self._send(self._straight, pieces)
 
     # --- Twisted's way ---------------------------------------------------------------------------------------------------------------
 
