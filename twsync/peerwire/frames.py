@@ -22,7 +22,7 @@ _TRANSFER = struct.Struct(">I")
 #: Bytes of the length field, which the length does not count.
 LENGTH_BYTES = _LENGTH.size
 
-#: Bytes of a bulk payload from which on another frame of the same kind and size is likely to follow, and how many are taken in together.
+#: Bytes of a bulk payload from which on frames of one size are looked out for, and how many that should follow are taken in together.
 LONG, RUN = 64 * 1024, 4
 
 Payload: TypeAlias = bytes | memoryview
@@ -128,6 +128,9 @@ class Decoder:
         self._frame: tuple[FrameType, int, memoryview] | None = None
         #: Bytes of the head, or of the payload, that are there.
         self._have = 0
+        #: The head of the last bulk frame, and whether the one before had the same and nothing came between.
+        self._bulk_head = b""
+        self._alike = False
         #: For the heads and payloads of frames that are expected to follow.
         self._spare: list[tuple[memoryview, memoryview]] = []
 
@@ -138,15 +141,13 @@ class Decoder:
         return self._frame[2][self._have :]
 
     def rooms(self) -> list[Room]:
-        """The same, and where the bytes behind them belong if frames like this one follow: large content comes in frames of one size."""
+        """The same, and where the bytes behind them belong if more frames like the last two follow: large content comes so."""
         rooms = [Room(self.room())]
-        if self._frame is not None and len(self._frame[2]) >= LONG and self._frame[0] in _BULK:
-            kind, transfer, payload = self._frame
-            like = head(kind, len(payload), transfer)
+        if self._frame is not None and self._alike and len(self._frame[2]) >= LONG:
             while len(self._spare) < RUN:
-                self._spare.append((_head_room(), self._memory.take(len(payload))))
+                self._spare.append((_head_room(), self._memory.take(len(self._frame[2]))))
             for next_head, next_payload in self._spare:
-                rooms += Room(next_head, like), Room(next_payload)
+                rooms += Room(next_head, self._bulk_head), Room(next_payload)
             rooms.pop()  # what is behind the last head is asked for when it is there
         return rooms
 
@@ -208,7 +209,11 @@ class Decoder:
         if have < size:
             self._head_size = size
             return b""
-        transfer = _TRANSFER.unpack_from(head, _HEAD.size)[0] if kind in _BULK else 0
+        transfer, before = 0, self._bulk_head
+        self._bulk_head = bytes(head) if kind in _BULK else b""
+        self._alike = self._bulk_head == before != b""
+        if kind in _BULK:
+            (transfer,) = _TRANSFER.unpack_from(head, _HEAD.size)
         self._frame = kind, transfer, self._payload(length + LENGTH_BYTES - size)
         self._have = 0
         return bytes(head[size:have])
