@@ -41,7 +41,7 @@ typedef struct {
 typedef struct {
     uint8_t *into;
     size_t length;
-    const uint8_t *like; /* what should come; NULL: anything */
+    const uint8_t *like; /* what should come, as many bytes; NULL: anything */
 } twb_room;
 
 /* Decrypts into rooms, one after the other, as far as there is something; taken from the socket are `allowed` bytes at most, or a buffer more.

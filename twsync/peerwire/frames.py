@@ -106,7 +106,7 @@ class Room(NamedTuple):
 
     into: memoryview
     like: bytes = b""
-    "What should come there; empty: anything. If something else does, there is no telling what the rooms behind it are for."
+    "What should come there, as many bytes; empty: anything. If something else does, there is no telling what the rooms behind it are for."
 
 
 class Decoder:
