@@ -52,6 +52,17 @@ def test_a_row_comes_back_as_it_was(journal) -> None:
     assert rows.get_many([b"x", b"\xff/\n"]) == {b"\xff/\n": found}
 
 
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 63, 64, 72, 511, 512, 585, 1100])
+def test_any_number_of_rows_is_written(journal, count) -> None:
+    rows = journal.collection("photos")
+    rows.take([Row(item(b"%04d" % number)) for number in range(5)], 0)
+    written = [Row(item(b"%04d" % number, number + 2)) for number in range(count)]
+    assert rows.take(written, 0) == 5 + count
+    found = rows.rows(after=5)
+    assert [(row.item, row.seq) for row in found] == [(row.item, 6 + number) for number, row in enumerate(written)]
+    assert rows.live_count() == max(5, count)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 128, 130])
 def test_any_number_of_rows_is_looked_up_in_the_order_asked(journal, count) -> None:
     rows = journal.collection("photos")

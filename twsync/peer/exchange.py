@@ -274,7 +274,8 @@ class _Session:
             raise guard
         assert self._store is not None
         staging = self._store.staging
-        room += sum(staging.bytes_left(need.key, need.size, need.content, basis=need.basis is not None) for need in needs.contents)
+        if staging.anything_left:
+            room += sum(staging.bytes_left(need.key, need.size, need.content, basis=need.basis is not None) for need in needs.contents)
         staging.check_room(needs.total, room)
         return plan, plan.digest(), needs
 

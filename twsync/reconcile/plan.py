@@ -284,8 +284,8 @@ class _Draft:
         housed: dict[tuple[Side, ...], set[bytes]] = {}
         parents: set[bytes] = set()
         sides: tuple[Side, ...] | None = None
-        for key, operation in [(key, self.operations[key]) for key in sorted(self.operations)]:
-            end = key.rfind(b"/")
+        for key in sorted(self.operations):
+            operation, end = self.operations[key], key.rfind(b"/")
             if end < 0:
                 continue
             if operation.sides is not sides:

@@ -227,13 +227,16 @@ class Staging:
         found = self._largest(content)
         return 0 if found is None else found[1]
 
+    @property
+    def anything_left(self) -> bool:
+        """Whether an earlier session left anything, or this one something that nobody works on."""
+        return bool(self._left)
+
     def bytes_left(self, key: bytes, size: int, content: bytes, *, basis: bool) -> int:
         """Bytes of a file that is wanted here which an earlier session left, and which need no room again.
 
         :param basis: an older file stands at the key; then what was partly received is received once more, with it as a basis.
         """
-        if not self._left:
-            return 0
         for name in self._left.get(content.hex().encode(), ()):
             if not name.endswith(_PART) and (found := self.place(name).lstat()) is not None and found.st_size == size:
                 return size
