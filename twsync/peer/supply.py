@@ -250,6 +250,10 @@ class Supplier:
                 end, most = None, READ_AHEAD
                 while end is None:
                     frames, end = await self._next(draw, most)
+                    if large.stopped:  # what was read ahead is not wanted either
+                        self._give_back(frames)
+                        end = end and CHANGED
+                        continue
                     # One after the other where they take their time: what else is said waits behind them.
                     most = 1 if await self._send(large.transfer, frames) > SLOW_SENDING else READ_AHEAD
                 self._answered(large, end)
@@ -291,7 +295,10 @@ class Supplier:
         before = self._pace.now()
         await self._dialogue.drained()
         waited = self._pace.now() - before
-        for _kind, payload in frames:
-            self._buffers.give(payload)
+        self._give_back(frames)
         self._pace.sent(size, waited)
         return waited
+
+    def _give_back(self, frames: list[DataFrame]) -> None:
+        for _kind, payload in frames:
+            self._buffers.give(payload)
