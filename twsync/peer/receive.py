@@ -1,8 +1,8 @@
 """The end of the transfers that lacks content: asks for it, and puts what comes into staging, proved.
 
-Small files are asked for in bundles, large ones one by one (`largereceive`). How much is asked for at once, and how much that came
-waits for the disk, is bounded; the connection is not read while too much waits. Content that is on this host already is copied, not
-asked for.
+Small files are asked for in bundles (`bundlereceive`), large ones one by one (`largereceive`). How much is asked for at once, and how
+much that came waits for the disk, is bounded; the connection is not read while too much waits. Content that is on this host already is
+copied, not asked for.
 """
 
 from __future__ import annotations
@@ -10,32 +10,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from twisted.internet.defer import Deferred
 
-from twsync.errors import ProtocolError, TwsyncError
-from twsync.limits import (
-    LOCAL_LOOKUPS,
-    MAX_BATCH_FILES,
-    MAX_BUNDLE_BYTES,
-    MAX_BUNDLE_BYTES_UNDER_WAY,
-    MAX_BUNDLE_FILES,
-    MAX_REQUESTS_UNDER_WAY,
-    MESSAGE_BYTES,
-    SMALL_FILE,
-)
+from twsync.errors import TwsyncError
+from twsync.limits import LOCAL_LOOKUPS, MAX_BATCH_FILES, SMALL_FILE
 from twsync.peer.backlog import Backlog
+from twsync.peer.bundlereceive import Bundles, SmallAnswer
 from twsync.peer.dialogue import Dialogue
 from twsync.peer.largereceive import Answer, LargeFiles
 from twsync.peer.needs import Need
 from twsync.peer.prefetch import Prefetch
 from twsync.peer.smallahead import SmallAhead
-from twsync.peer.smallfiles import claim_all, find_here, stage_bundle, with_content
+from twsync.peer.smallfiles import claim_all, find_here, with_content
 from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Frame, FrameType
+from twsync.peerwire.frames import Frame
 from twsync.store.changes import Change
 from twsync.store.ignore import Ignore
 from twsync.store.journal import CollectionJournal
@@ -44,15 +35,6 @@ from twsync.store.staging import Staged, Staging
 
 #: Times a content is asked for: once, and once more whole.
 _TRIES = 2
-
-
-@dataclass(slots=True)
-class _Bundle:
-    """A bundle under way."""
-
-    needs: list[Need]
-    size: int
-    header: messages.Bundle | None = None
 
 
 @dataclass(slots=True)
@@ -97,19 +79,13 @@ class Getter:
         self._staging = staging
         self._got = got
         self._missed = missed
-        self._small: deque[Need] = deque()
         self._big: deque[Need] = deque()
-        self._bundles: dict[int, _Bundle] = {}
-        self._gathered: _Bundle | None = None
-        self._backlog = Backlog(dialogue, workshop)
-        self._large = LargeFiles(
-            dialogue, tasks, workshop, gate, staging, self._backlog, seed=seed, number=self._number, done=self._large_done
-        )
+        backlog = Backlog(dialogue, workshop)
+        self._small = Bundles(dialogue, tasks, workshop, staging, backlog, number=self._number, done=self._small_done)
+        self._large = LargeFiles(dialogue, tasks, workshop, gate, staging, backlog, seed=seed, number=self._number, done=self._large_done)
         #: What is fetched ahead of the plan.
         self.prefetch = Prefetch(workshop, gate, journal, ignore, staging, self._large, self._claimed, wanted=ahead)
         self.small_ahead = SmallAhead(tasks, workshop, journal, ignore, staging, self._ask_ahead)
-        self._bundle_bytes = 0
-        self._requests = 0
         self._numbers = 0
         self._unresolved = 0
         self._resolved: Deferred[None] | None = None
@@ -138,8 +114,7 @@ class Getter:
         """
         here, rest = self.prefetch.settle(needs)
         small, rest = self.small_ahead.claim(rest)
-        gathered, self._gathered = self._gathered, None
-        self._small = deque(self.small_ahead.wanted([*(gathered.needs if gathered is not None else ()), *self._small]))
+        self._small.keep(self.small_ahead.wanted)
         if needs:
             await self._fetch(len(needs), here + small, rest, search)
         await self.prefetch.ended()
@@ -185,7 +160,7 @@ class Getter:
 
     def _ask_ahead(self, needs: Sequence[Need]) -> None:
         """Ask for these ahead of the plan."""
-        self._small.extend(needs)
+        self._small.add(needs)
         self._ask()
 
     def planned(self) -> None:
@@ -212,42 +187,7 @@ class Getter:
         """Ask for as much as may be under way."""
         while self._big and self._large.room and self._dialogue.error is None:
             self._large.get(self._big.popleft())
-        bundles = []
-        while (self._small or self._gathered) and self._dialogue.error is None:
-            bundle = self._next_bundle()
-            if bundle is None:
-                break
-            transfer = self._number()
-            self._bundles[transfer] = bundle
-            bundles.append((transfer, tuple((need.key, need.content) for need in bundle.needs)))
-        for bundle_entry in bundles:
-            # One message each: a bundle's keys may fill a frame.
-            self._dialogue.say(messages.Want(bundles=(bundle_entry,)))
-
-    def _next_bundle(self) -> _Bundle | None:
-        """The next bundle, None if there is no room for it yet."""
-        if self._gathered is None:
-            self._gathered = self._gather_bundle()
-        bundle = self._gathered
-        if self._bundle_bytes + bundle.size > MAX_BUNDLE_BYTES_UNDER_WAY or self._requests + len(bundle.needs) > MAX_REQUESTS_UNDER_WAY:
-            return None
-        self._gathered = None
-        self._bundle_bytes += bundle.size
-        self._requests += len(bundle.needs)
-        return bundle
-
-    def _gather_bundle(self) -> _Bundle:
-        needs: list[Need] = []
-        size = keys = 0
-        while self._small and len(needs) < MAX_BUNDLE_FILES:
-            need = self._small[0]
-            size += need.size
-            keys += len(need.changes[0].item.key)
-            if needs and (size > MAX_BUNDLE_BYTES or keys > MESSAGE_BYTES):
-                size -= need.size
-                break
-            needs.append(self._small.popleft())
-        return _Bundle(needs, size)
+        self._small.ask()
 
     def _number(self) -> int:
         self._numbers += 1
@@ -284,7 +224,10 @@ class Getter:
         self._one_less()
 
     def _again(self, need: Need) -> None:
-        (self._small if need.size <= SMALL_FILE else self._big).append(need)
+        if need.size <= SMALL_FILE:
+            self._small.add([need])
+        else:
+            self._big.append(need)
 
     def _one_less(self) -> None:
         self._unresolved -= 1
@@ -300,7 +243,7 @@ class Getter:
     def message_received(self, message: messages.AnyMessage) -> None:
         """The beginning or end of an answer."""
         if isinstance(message, messages.Bundle):
-            self._bundle_begins(message)
+            self._small.begins(message)
         elif isinstance(message, messages.File):
             self._large.begins(message)
         elif isinstance(message, messages.FileEnd):
@@ -308,14 +251,8 @@ class Getter:
 
     def bulk_received(self, frame: Frame) -> None:
         """Content."""
-        bundle = self._bundles.get(frame.transfer)
-        if bundle is None:
+        if not self._small.bulk_received(frame):
             self._large.bulk_received(frame)
-            return
-        if bundle.header is None:
-            raise ProtocolError("content before the bundle begins")
-        self._backlog.add(len(frame.payload))
-        self._tasks.start(self._keep_bundle(bundle, frame))
 
     def stopped(self, error: TwsyncError) -> None:
         """The dialogue is over: threads that wait for content must not wait any longer."""
@@ -327,38 +264,13 @@ class Getter:
         if idle is not None:
             idle.callback(None)
 
-    # --- bundles -----------------------------------------------------------------------------------------------------------------------
+    # --- what came ---------------------------------------------------------------------------------------------------------------------
 
-    def _bundle_begins(self, message: messages.Bundle) -> None:
-        bundle = self._bundles.get(message.transfer)
-        if bundle is None or bundle.header is not None:
-            raise ProtocolError("an answer to what was not asked")
-        if len(message.files) != len(bundle.needs):
-            raise ProtocolError("a bundle of another number of files than asked for")
-        for need, (status, size) in zip(bundle.needs, message.files, strict=True):
-            if status == "ok" and size != need.size:
-                raise ProtocolError("a file of another size than its row")
-        bundle.header = message
-        if not any(size for _status, size in message.files):
-            self._tasks.start(self._keep_bundle(bundle, Frame(FrameType.DATA, b"", message.transfer)))
-
-    async def _keep_bundle(self, bundle: _Bundle, frame: Frame) -> None:
-        # A second frame of the same transfer finds none.
-        del self._bundles[frame.transfer]
-        header, size = cast(messages.Bundle, bundle.header), len(frame.payload)
-        try:
-            results = await self._workshop.write(stage_bundle, bundle.needs, header.files, frame.kind, frame.payload, self._staging)
-            frame.release()
-        finally:
-            if size:
-                self._backlog.taken(size)
-        self._dialogue.check()
-        self._bundle_bytes -= bundle.size
-        self._requests -= len(bundle.needs)
-        self.received.literal_bytes += sum([size for _status, size in header.files])
+    def _small_done(self, answers: list[SmallAnswer]) -> None:
+        self.received.literal_bytes += sum([size for _need, (_status, size), _staged in answers])
         done: list[tuple[Need, list[Staged]]] = []
         ahead: list[tuple[Need, Staged | None]] = []
-        for need, (status, _size), staged in zip(bundle.needs, header.files, results, strict=True):
+        for need, (status, _size), staged in answers:
             if need.ahead:
                 ahead.append((need, None if staged is None else staged[0]))
             elif staged is not None:
@@ -378,8 +290,6 @@ class Getter:
         idle, self._idle = self._idle, None
         if idle is not None:
             idle.callback(None)
-
-    # --- large files -------------------------------------------------------------------------------------------------------------------
 
     def _large_done(self, answer: Answer) -> None:
         self.received.literal_bytes += answer.literal_bytes

@@ -15,21 +15,14 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 
 from twsync.errors import ProtocolError, TwsyncError
-from twsync.limits import (
-    MAX_BUNDLE_BYTES,
-    MAX_BUNDLE_BYTES_UNDER_WAY,
-    MAX_LARGE_UNDER_WAY,
-    MAX_REQUESTS_UNDER_WAY,
-    MAX_SIGNATURE,
-    READ_AHEAD,
-    SLOW_SENDING,
-    SMALL_FILE,
-)
+from twsync.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_BYTES_UNDER_WAY, MAX_REQUESTS_UNDER_WAY, SMALL_FILE
 from twsync.peer.announcing import Announcing
 from twsync.peer.dialogue import Dialogue
-from twsync.peer.largeread import Chunk, DataFrame, WantedFile, check_signature, read_large
+from twsync.peer.largeread import WantedFile
+from twsync.peer.largesupply import LargeSupply
 from twsync.peer.pace import Pace
-from twsync.peer.streams import Draw, Workshop
+from twsync.peer.sending import Sending
+from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
 from twsync.peerwire.frames import Frame, FrameType, Payload
@@ -68,7 +61,6 @@ class Supplier:
         self._dialogue = dialogue
         self._workshop = workshop
         self._gate = gate
-        self._journal = journal
         self._offered = offered
         self._announcing = announcing
         self._pace = pace
@@ -77,16 +69,19 @@ class Supplier:
         self._under_way: set[int] = set()
         self._bundle_bytes = 0
         self._requests = 0
-        self._large: dict[int, WantedFile] = {}
-        self._draws: set[Draw[Chunk]] = set()
-        self._buffers = Buffers()
         self._tasks = tasks
+        self._buffers = Buffers()
+        self._sending = Sending(dialogue, pace, self._buffers)
+        self._large = LargeSupply(dialogue, tasks, workshop, gate, journal, pace, self._buffers, self._sending, answered=self._answered)
         #: Keys whose content was not what was offered any more, since the last `take_changed`.
         self._changed: set[bytes] = set()
-        #: Bytes of content sent.
-        self.content_bytes = 0
         dialogue.supplier = self
         dialogue.when_over(self.stopped)
+
+    @property
+    def content_bytes(self) -> int:
+        """Bytes of content sent."""
+        return self._sending.content_bytes
 
     def take_changed(self) -> set[bytes]:
         """Keys that need another round, and forget them."""
@@ -111,7 +106,7 @@ class Supplier:
             self._want_large(WantedFile(message.transfer, item, message.mode, reading=reading))
             return
         if isinstance(message, messages.Stop):
-            self._stop(message.transfer)
+            self._large.stop(message.transfer)
             return
         assert isinstance(message, messages.Want)
         for transfer, entries in message.bundles:
@@ -138,44 +133,21 @@ class Supplier:
 
     def _want_large(self, wanted: WantedFile) -> None:
         self._begin(wanted.transfer)
-        if len(self._large) >= MAX_LARGE_UNDER_WAY:
-            raise ProtocolError("too many large files asked for at once")
-        self._large[wanted.transfer] = wanted
-        if wanted.mode == "whole":
-            self._start(wanted)
-        elif wanted.reading is not None:
-            wanted.reading.expect(wanted.item.size)
+        self._large.want(wanted)
 
-    def _stop(self, transfer: int) -> None:
-        wanted = self._large.get(transfer)
-        if wanted is None:
-            return  # its end is on the way
-        if wanted.reading is None:
-            raise ProtocolError("a stop of what was not fetched ahead")
-        wanted.stopped = True
-        if not wanted.started:
-            wanted.started = True
-            self._answered(wanted, CHANGED)
-            self._dialogue.say(messages.File(transfer, CHANGED, 0))
+    def _answered(self, wanted: WantedFile, status: str) -> None:
+        if status == CHANGED and wanted.reading is None:
+            self._changed.add(wanted.item.key)
+        self._under_way.discard(wanted.transfer)
 
     def bulk_received(self, frame: Frame) -> None:
         """A piece of a signature; an empty one ends it."""
-        large = self._large.get(frame.transfer)
-        if large is None or large.mode != "delta" or large.started:
-            raise ProtocolError("a signature that nobody asked for")
-        if frame.payload:
-            large.signature += frame.payload
-            if len(large.signature) > MAX_SIGNATURE:
-                raise ProtocolError("a signature that is too large")
-        else:
-            check_signature(large.signature, large.item.size)
-            self._start(large)
+        self._large.bulk_received(frame)
 
     def stopped(self, error: TwsyncError) -> None:
         """The dialogue is over: what is being read is not wanted any more."""
         self._bundles.clear()
-        for draw in self._draws:
-            draw.stop()
+        self._large.end()
 
     def _begin(self, transfer: int) -> None:
         if transfer in self._under_way:
@@ -206,7 +178,7 @@ class Supplier:
                 self._bundle_bytes -= bundle.size
                 self._requests -= len(bundle.items)
                 if size:
-                    await self._send(bundle.transfer, [(kind, payload)])
+                    await self._sending.send(bundle.transfer, [(kind, payload)])
                 else:
                     await self._dialogue.drained()
                 if reading is None:
@@ -231,74 +203,3 @@ class Supplier:
             self._buffers.give(payload)
         files = tuple([(reason, 0) if reason else ("ok", item.size) for item, reason in zip(bundle.items, reasons, strict=True)])
         return files, kind, packed, len(payload)
-
-    # --- large files -------------------------------------------------------------------------------------------------------------------
-
-    def _start(self, large: WantedFile) -> None:
-        large.started = True
-        self._tasks.start(self._answer_large(large))
-
-    async def _answer_large(self, large: WantedFile) -> None:
-        draw: Draw[Chunk] = Draw(self._workshop, read_large(large, self._gate, self._journal, self._pace, self._buffers))
-        self._draws.add(draw)
-        try:
-            status = await draw.next()
-            self._dialogue.check()
-            assert isinstance(status, str)
-            if status == "ok":
-                self._dialogue.say(messages.File(large.transfer, status, large.item.size))
-                end, most = None, READ_AHEAD
-                while end is None:
-                    frames, end = await self._next(draw, most)
-                    if large.stopped:  # what was read ahead is not wanted either
-                        self._give_back(frames)
-                        end = end and CHANGED
-                        continue
-                    # One after the other where they take their time: what else is said waits behind them.
-                    most = 1 if await self._send(large.transfer, frames) > SLOW_SENDING else READ_AHEAD
-                self._answered(large, end)
-                self._dialogue.say(messages.FileEnd(large.transfer, end))
-            else:
-                self._answered(large, status)
-                self._dialogue.say(messages.File(large.transfer, status, 0))
-                await self._dialogue.drained()
-        finally:
-            draw.stop()
-            await draw.finished
-            self._draws.discard(draw)
-
-    def _answered(self, large: WantedFile, status: str) -> None:
-        if status == CHANGED and large.reading is None:
-            self._changed.add(large.item.key)
-        del self._large[large.transfer]
-        self._under_way.discard(large.transfer)
-
-    async def _next(self, draw: Draw[Chunk], most: int) -> tuple[list[DataFrame], str | None]:
-        """The frames that are there, and the status behind them."""
-        chunks = await draw.some(most)
-        self._dialogue.check()
-        # It only ends before its last status when it was stopped.
-        assert chunks
-        frames = [chunk for chunk in chunks if not isinstance(chunk, str)]
-        return frames, chunks[-1] if isinstance(chunks[-1], str) else None
-
-    async def _send(self, transfer: int, frames: list[DataFrame]) -> float:
-        """Send frames together.
-
-        :returns: seconds that the wire let us wait.
-        """
-        size = 0
-        for kind, payload in frames:
-            self._dialogue.say_bulk(kind, transfer, payload)
-            size += len(payload)
-        self.content_bytes += size
-        before = self._pace.now()
-        await self._dialogue.drained()
-        waited = self._pace.now() - before
-        self._give_back(frames)
-        self._pace.sent(size, waited)
-        return waited
-
-    def _give_back(self, frames: list[DataFrame]) -> None:
-        for _kind, payload in frames:
-            self._buffers.give(payload)
