@@ -151,3 +151,26 @@ def test_many_small_pieces_fill_whole_portions(basis, beside):
         expected += content[number : number + 700]
     join.end()
     assert bytes(note.data) == bytes(note.proved) == expected
+
+
+def test_no_memory_for_a_portion_keeps_none_behind_it_waiting(basis, beside, monkeypatch):
+    class Patience:
+        """A lock that is not waited for without end."""
+
+        def __init__(self):
+            self._lock = Lock()
+            self.release = self._lock.release
+
+        def acquire(self):
+            assert self._lock.acquire(timeout=5), "nobody hands it on"
+
+    sizes = iter([-1])
+    monkeypatch.setattr(joining, "Lock", Patience)
+    monkeypatch.setattr(joining, "bytearray", lambda size: bytearray(next(sizes, size)), raising=False)
+    note = Note()
+    join = Joining(basis, note, beside)
+    for _ in range(3):
+        join.copy(0, PORTION)
+    with pytest.raises(ValueError, match="negative"):
+        join.end()
+    assert not note.data

@@ -104,13 +104,12 @@ class Joining:
         :param hashing: to be released when this one is.
         :param before: the portion before.
         """
-        # Who ends a portion takes the next one, with the same buffer.
-        buffer = self._spare.pop() if self._spare else memoryview(bytearray(PORTION))
         try:
             try:
+                buffer = self._buffer()
                 self._fill(buffer, pieces)
             finally:
-                hashed.acquire()  # in turn, also if it cannot be read
+                hashed.acquire()  # in turn, also if it cannot be read, or there is no memory for it
             self._partial.prove(buffer[:size])
         finally:
             hashing.release()
@@ -118,6 +117,13 @@ class Joining:
             before.result()  # if that failed this one is not written
         self._partial.put(buffer[:size])
         self._spare.append(buffer)
+
+    def _buffer(self) -> memoryview:
+        """Who ends a portion takes the next one, with the same buffer."""
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return memoryview(bytearray(PORTION))
 
     def _fill(self, buffer: memoryview, pieces: list[bytes | tuple[int, int]]) -> None:
         at = 0

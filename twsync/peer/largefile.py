@@ -156,7 +156,7 @@ def take_in(need: Need, opening: Opening, feed: Chunks, signatures: Signatures) 
             # It does not fit the basis, or was spoilt on the way: read to its end, then ask again.
             partial.discard()
             _doubt(opening, signatures)
-            for _rest in _unpacked(feed, most):
+            for _rest in chunks:  # nothing, if it had come to its end before the error was seen
                 pass
             return None, 0, 0
         for _rest in chunks:
