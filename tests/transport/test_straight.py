@@ -13,7 +13,7 @@ from twisted.internet.selectreactor import SelectReactor
 from twsync.errors import SessionError
 from twsync.limits import MIB
 from twsync.peerwire import messages as m
-from twsync.peerwire.frames import FrameType, Room
+from twsync.peerwire.frames import FrameType, Room, head
 from twsync.transport import straight, tls, widetls
 from twsync.transport.connector import connect
 from twsync.transport.listener import Listener
@@ -205,6 +205,51 @@ def test_silent_end_of_the_other_process_is_noticed(pair):
     pair.server.transport.transport.abortConnection()
     pair.turn(lambda: pair.client_end.lost is not None)
     assert pair.client_end.lost.code == "connection-lost"
+
+
+def flood(request, monkeypatch):
+    """A pair of the straight way, and a call for one turn that tells how many tiny frames were taken in it, out of one record."""
+    monkeypatch.setattr(widetls, "openssl", functions(request))
+    pair = Pair()
+    ping = head(FrameType.PING, 0)
+
+    def turn():
+        before = pair.server.frame_bytes_received
+        pair.reactor.iterate(0.01)
+        return (pair.server.frame_bytes_received - before) // len(ping)
+
+    pair.client._wire.write(ping * (10 * straight.STEPS))
+    return pair, turn
+
+
+def test_tiny_frames_do_not_hold_up_everybody_else(request, monkeypatch):
+    pair, turn = flood(request, monkeypatch)
+    taken = [turn() for _ in range(20)]
+    assert sum(taken) == 10 * straight.STEPS, "also those of which the socket does not tell any more"
+    assert max(taken) <= 2 * straight.STEPS
+    pair.close()
+
+
+@pytest.mark.parametrize("mistake", [False, True])
+def test_end_between_tiny_frames(request, monkeypatch, mistake):
+    pair, turn = flood(request, monkeypatch)
+    took, mistakes = pair.server.took, [ZeroDivisionError()]
+
+    def failing(count):
+        if mistakes:
+            raise mistakes.pop()
+        took(count)
+
+    while not turn():
+        pass
+    if mistake:
+        monkeypatch.setattr(pair.server, "took", failing)
+    else:
+        pair.server.abort()
+    for _ in range(20):
+        pair.reactor.iterate(0.01)
+    assert pair.server_end.lost and pair.client_end.lost
+    pair.close()
 
 
 def test_impossible_frame_ends_the_connection(pair):

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from twsync.limits import MIB
 from twsync.peerwire.frames import Room
 from twsync.transport.interfaces import Clock, StreamTransport
-from twsync.transport.straight import TURN, Result, Straight, openssl
+from twsync.transport.straight import STEPS, TURN, Result, Straight, openssl
 from twsync.transport.tls import ClientTls, ServerTls
 
 #: Bytes taken from and given to the socket at once.
@@ -250,8 +250,12 @@ class WideTls(TLSMemoryBIOProtocol):
         """Take in what there is, for one turn of the reactor."""
         straight, receiver = self._straight, cast(StreamReceiver, self.wrappedProtocol)
         assert straight is not None
-        upto = straight.received + TURN
+        upto, steps = straight.received + TURN, 0
         while not (self._aborted or self._lostTLSConnection or straight.closed):
+            if steps == STEPS:
+                straight.read_on()  # what is decrypted already, or in the buffer, the socket does not tell of
+                break
+            steps += 1
             result, got = straight.receive(receiver.rooms(), max(0, upto - straight.received) if self._reading else 0)
             if got:
                 receiver.took(got)
