@@ -10,8 +10,10 @@ import pytest
 from blake3 import blake3
 
 from twsync import delta
+from twsync.limits import MAX_BULK, READ_AHEAD
 from twsync.peer import largefile
 from twsync.peer.comparing import Comparison
+from twsync.peerwire.frames import FrameType
 from twsync.reconcile.model import Policy, SyncType
 from twsync.session.result import State
 from twsync.store import scan
@@ -499,6 +501,32 @@ def test_slow_wire_compresses_what_shrinks(world):
     assert two.tree()["log"] == text
     assert result.sent.literal_bytes == len(text)
     assert result.sent.wire_bytes < len(text) * 0.6
+
+
+@pytest.mark.parametrize("rate", [None, 4_000_000])
+def test_frames_go_together_only_where_the_wire_takes_them_at_once(world, rate):
+    """What else is said would wait behind them."""
+    one, two = world.host("laptop"), world.host("desktop")
+    one.write("large", content := blake3(b"large").digest(12 * MAX_BULK))
+    world.start(one, two, rate=rate)
+    channel, groups, before = world.channels[0], [], 0
+    drained = channel.drained
+
+    def asked():
+        nonlocal before
+        groups.append(sum(frame.kind is not FrameType.CONTROL for frame in channel.sent_frames[before:]))
+        before = len(channel.sent_frames)
+        return drained()
+
+    channel.drained = asked
+    world.loop.run_until(lambda: None not in world.results)
+    good(world.results)
+    assert two.tree()["large"] == content
+    sizes = [size for size in groups if size]
+    assert sum(sizes) == 12
+    assert max(sizes) <= READ_AHEAD
+    if rate is not None:
+        assert set(sizes[1:]) == {1}
 
 
 def test_names_that_are_not_text(world):
