@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from twsync import limits
 from twsync.sip import reginfo
@@ -227,6 +228,24 @@ def test_what_is_taken_up_is_noted(world):
     world.restart()
     assert world.rows("taken_up") == world.rows("changes")
     world.parts.leave()
+    assert world.rows("taken_up") is None
+
+
+def test_a_look_that_ends_behind_the_end_does_not_say_that_a_server_runs(world, monkeypatch):
+    waiting = []
+
+    def later(function):
+        waiting.append((function, result := Deferred()))
+        return result
+
+    monkeypatch.setattr(world.parts.records, "_run", later)
+    with world.administrator() as transaction:
+        transaction.remove_user("bob")
+    world.parts.look()
+    world.parts.leave()
+    while waiting:
+        function, result = waiting.pop(0)
+        result.callback(function())
     assert world.rows("taken_up") is None
 
 

@@ -72,6 +72,7 @@ class Parts:
     _pruned: float = 0.0
     _pruned_at: int = 0
     _looking: bool = False
+    _left: bool = False
 
     def load(self, transaction: Transaction) -> None:
         """Take in the database at the start: bindings and open sessions in it are an earlier life's."""
@@ -106,6 +107,7 @@ class Parts:
         self.sessions.flush()
         self.ladder.flush(lambda call_id: True)
         self.signalling.leave()
+        self._left = True
         self.records.note(lambda database: database.take_up(None))
 
     def look(self) -> None:
@@ -118,7 +120,7 @@ class Parts:
 
         def take(found: tuple[int, list[User], list[Device], list[StoredRequest]] | None) -> None:
             self._looking = False
-            if found is not None:
+            if found is not None and not self._left:
                 changes, users, devices, requests = found
                 self._changes = changes
                 _log.info("taking up changes by an administrator")
