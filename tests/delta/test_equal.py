@@ -371,6 +371,29 @@ def test_errors_of_files_come_through(core, threads: int) -> None:
     gc.collect()  # with exported memoryviews in the tracebacks this crashed
 
 
+def test_small_pieces_do_not_gather(core) -> None:
+    """However the stream cuts the file up, what a batch notes of it is bounded."""
+    native = core("native")
+    from twsync.delta._native_spread import MOST_PIECES
+
+    choice = random.Random(1)
+    old = choice.randbytes(20_000)
+    # A block and a byte in turn: two pieces for every 17 bytes, in a file that is shorter than a batch.
+    new = b"".join(old[at : at + 16] + b"x" for _ in range(40) for at in range(0, 20_000, 32))
+    stream = b"".join(native.delta(b"".join(native.signature_chunks(old, 16)), new))
+    written: list[int] = []
+
+    class Out(io.BytesIO):
+        def write(self, data) -> int:
+            written.append(len(data))
+            return super().write(data)
+
+    with ThreadPoolExecutor(2) as executor:
+        native.patch(Anywhere(old), [stream], out := Out(), executor=executor)
+    assert out.getvalue() == new
+    assert len(written) == -(-2 * (len(new) // 17) // MOST_PIECES)
+
+
 def test_iterators_left_with_an_executor(core) -> None:
     """A caller that stops half-way has its file back at once."""
     native = core("native")

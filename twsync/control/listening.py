@@ -45,7 +45,7 @@ def listen(reactor: Any, description: str, factory: Any) -> Port:  # noqa: ANN40
         factory = wrapped(context, False, factory)
         plain = ":".join(["tcp", *arguments, *(f"{name}={_escaped(value)}" for name, value in named.items())])
     try:
-        endpoint = serverFromString(reactor, plain)  # type: ignore[no-untyped-call]
+        endpoint = serverFromString(reactor, plain)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ConfigError(f"[server] sip: {description!r} is not an endpoint: {error}.") from error
     results: list[Any] = []

@@ -98,6 +98,6 @@ def _carry_out(database: ControlDatabase, changes: list[Change[Any]]) -> list[An
             return [change(transaction) for change in changes]
     except Exception as error:
         if len(changes) == 1:
-            return [Failure(error)]  # type: ignore[no-untyped-call]
+            return [Failure(error)]
     # One of them is to blame, and the others shall not suffer for it.
     return [_carry_out(database, [change])[0] for change in changes]

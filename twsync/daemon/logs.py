@@ -71,5 +71,5 @@ def _stream(options: MutableMapping[str, Any]) -> IO[str]:
         return sys.stdout
     if name == "-":
         sys.exit("A daemon in the background has no terminal to log to: give --logfile FILE, or --nodaemon.")
-    file: IO[str] = LogFile.fromFullPath(name or "twistd.log")  # type: ignore[no-untyped-call]
+    file: IO[str] = LogFile.fromFullPath(name or "twistd.log")
     return file

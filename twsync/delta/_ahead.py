@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from twsync.delta.source import filler, is_positional
+from twsync.delta.source import fill_at, filler, is_positional
 
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:
@@ -119,14 +119,3 @@ class Ahead:
         portion.got = fill_at(self._at, target, portion.place)
         if self._work is not None:
             self._work(portion, wish)
-
-
-def fill_at(read: Callable[[memoryview, int], int], buffer: memoryview, place: int) -> int:
-    """Fill a buffer with the bytes at a place of a file as far as it goes; returns how many there were."""
-    got = 0
-    while got < len(buffer):
-        count = read(buffer[got:], place + got)
-        if not count:
-            break
-        got += count
-    return got

@@ -7,10 +7,10 @@ too, and the search only goes from one of them to the next. The stream is the sa
 
 from __future__ import annotations
 
-from twsync.delta._ahead import Ahead, fill_at
+from twsync.delta._ahead import Ahead
 from twsync.delta._core import ffi, lib
 from twsync.delta.format import DeltaStats
-from twsync.delta.source import is_positional, opened
+from twsync.delta.source import fill_at, is_positional, opened
 
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
 if TYPE_CHECKING:

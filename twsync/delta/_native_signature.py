@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 
 from twsync import limits
-from twsync.delta._ahead import Ahead, fill_at
+from twsync.delta._ahead import Ahead
 from twsync.delta._core import ffi, lib
 from twsync.delta.format import WEAK_LENGTH
-from twsync.delta.source import is_positional, opened
+from twsync.delta.source import fill_at, is_positional, opened
 from twsync.errors import UserError
 
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from twsync.delta._ahead import fill_at
 from twsync.delta._core import ffi, lib
-from twsync.delta.source import write_all
+from twsync.delta.source import fill_at, write_all
 from twsync.errors import FormatError
 
 TYPE_CHECKING = False  # so to type checkers it is true; see interface.py
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a batch: they stay in a second-level cache from the reading to the writing.
 _BATCH = 1024 * 1024
+#: Pieces of a batch at most: a stream of single bytes would cost a hundred times their memory.
+MOST_PIECES = 8192
 #: Batches under way at most: the thread that reads the stream wakes when half of them are done, and not for each.
 _UNDER_WAY = 8
 
@@ -44,7 +45,6 @@ class Spread:
         self._batch: list[memoryview | tuple[int, int]] = []
         self._filled = 0
         self._size = _BATCH
-        # Who ends a batch takes the next one, with the same buffer: it is still in the cache of its core.
         self._spare: list[memoryview] = []
 
     def write(self, part: memoryview) -> None:
@@ -75,7 +75,7 @@ class Spread:
     def _add(self, piece: memoryview | tuple[int, int], length: int) -> None:
         self._batch.append(piece)
         self._filled += length
-        if self._filled == self._size:
+        if self._filled == self._size or len(self._batch) == MOST_PIECES:
             self._submit()
 
     def _submit(self) -> None:
@@ -93,9 +93,7 @@ class Spread:
         self, batch: list[memoryview | tuple[int, int]], size: int, before: Call[list[bytes | memoryview]] | None
     ) -> list[bytes | memoryview]:
         """Fill a buffer and write it; returns what the output's checksum is made of. In a thread."""
-        buffer = self._spare.pop() if self._spare else memoryview(b"")
-        if len(buffer) < size:
-            buffer = memoryview(bytearray(self._size))
+        buffer = self._buffer(size)
         sums: list[bytes | memoryview] = []
         at = 0
         for piece in batch:
@@ -115,6 +113,14 @@ class Spread:
         write_all(self._out, buffer[:size])
         self._spare.append(buffer)
         return sums
+
+    def _buffer(self, size: int) -> memoryview:
+        """Who ends a batch takes the next one, with the same buffer: it is still in the cache of its core."""
+        try:
+            buffer = self._spare.pop()  # another thread may take the last one at the same time
+        except IndexError:
+            buffer = memoryview(b"")
+        return buffer if len(buffer) >= size else memoryview(bytearray(self._size))
 
     def _sums(self, blocks: memoryview) -> memoryview:
         sums = bytearray(8 * -(-len(blocks) // lib.twd_patch_block_length(self._job)))

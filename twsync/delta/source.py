@@ -79,3 +79,14 @@ def write_all(out: Writable, data: memoryview) -> None:
         if count is None or count >= len(data):
             return
         data = data[count:]
+
+
+def fill_at(read: Callable[[memoryview, int], int], buffer: memoryview, place: int) -> int:
+    """Fill a buffer with the bytes at a place of a file as far as it goes; returns how many there were."""
+    got = 0
+    while got < len(buffer):
+        count = read(buffer[got:], place + got)
+        if not count:
+            break
+        got += count
+    return got

@@ -126,7 +126,7 @@ class _Session:
             await self._hold()
             self._dialogue.finish()
         except Exception:
-            error = as_error(Failure())  # type: ignore[no-untyped-call]
+            error = as_error(Failure())
             self._dialogue.fail(error)
             # What failed first is what ended the session, wherever it was noticed.
             error = self._dialogue.error or error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 
 from twsync.delta.interface import Call, Executor
+from twsync.delta.source import fill_at
 from twsync.errors import FormatError
 from twsync.limits import KIB, MIB
 from twsync.peer.basis import Basis
@@ -133,9 +134,6 @@ class Joining:
                 at += len(piece)
                 continue
             offset, length = piece
-            end = at + length
-            while at < end:
-                count = self._basis.readinto_at(buffer[at:end], offset + length - (end - at))
-                if not count:
-                    raise FormatError("delta: the old file is shorter than the one it was made for")
-                at += count
+            if fill_at(self._basis.readinto_at, buffer[at : at + length], offset) < length:
+                raise FormatError("delta: the old file is shorter than the one it was made for")
+            at += length

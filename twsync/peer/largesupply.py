@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from twsync.errors import ProtocolError
 from twsync.limits import MAX_LARGE_UNDER_WAY, MAX_SIGNATURE, READ_AHEAD, SLOW_SENDING
 from twsync.peer.dialogue import Dialogue
-from twsync.peer.largeread import Chunk, DataFrame, WantedFile, check_signature, read_large
-from twsync.peer.pace import Pace
+from twsync.peer.largeread import Chunk, DataFrame, WantedFile, check_signature
 from twsync.peer.sending import Sending
 from twsync.peer.streams import Draw, Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
 from twsync.peerwire.frames import Frame
-from twsync.store.journal import CollectionJournal
-from twsync.store.paths import Gate
 from twsync.store.source import CHANGED
-from twsync.transport.buffers import Buffers
 
 
 class LargeSupply:
     """Gives large files.
 
+    :param read: gives what is to be said of a file, in a streamer's thread; see `largeread.read_large`.
     :param answered: called with each file and its status, before its last message is said: the other side may then ask for more.
     """
 
@@ -31,22 +28,16 @@ class LargeSupply:
         dialogue: Dialogue,
         tasks: Tasks,
         workshop: Workshop,
-        gate: Gate,
-        journal: CollectionJournal,
-        pace: Pace,
-        buffers: Buffers,
         sending: Sending,
         *,
+        read: Callable[[WantedFile], Iterator[Chunk]],
         answered: Callable[[WantedFile, str], None],
     ) -> None:
         self._dialogue = dialogue
         self._tasks = tasks
         self._workshop = workshop
-        self._gate = gate
-        self._journal = journal
-        self._pace = pace
-        self._buffers = buffers
         self._sending = sending
+        self._read = read
         self._on_answer = answered
         self._under_way: dict[int, WantedFile] = {}
         self._draws: set[Draw[Chunk]] = set()
@@ -106,7 +97,7 @@ class LargeSupply:
         self._tasks.start(self._answer(wanted))
 
     async def _answer(self, wanted: WantedFile) -> None:
-        draw: Draw[Chunk] = Draw(self._workshop, read_large(wanted, self._gate, self._journal, self._pace, self._buffers))
+        draw: Draw[Chunk] = Draw(self._workshop, self._read(wanted))
         self._draws.add(draw)
         try:
             status = await draw.next()

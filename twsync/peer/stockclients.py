@@ -68,7 +68,7 @@ class StockClients:
         :raises ConfigError: it is none, or cannot be listened on.
         """
         try:
-            endpoint = serverFromString(cast(Any, reactor), description)  # type: ignore[no-untyped-call]
+            endpoint = serverFromString(cast(Any, reactor), description)
         except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
             raise ConfigError(f"[syncml] listen = {description!r} is no endpoint; write for example 'tcp:8080'. ({error})") from error
         try:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from twisted.internet.defer import Deferred
 
@@ -18,7 +19,7 @@ from twsync.errors import ProtocolError, TwsyncError
 from twsync.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_BYTES_UNDER_WAY, MAX_REQUESTS_UNDER_WAY, SMALL_FILE
 from twsync.peer.announcing import Announcing
 from twsync.peer.dialogue import Dialogue
-from twsync.peer.largeread import WantedFile
+from twsync.peer.largeread import WantedFile, read_large
 from twsync.peer.largesupply import LargeSupply
 from twsync.peer.pace import Pace
 from twsync.peer.sending import Sending
@@ -72,7 +73,8 @@ class Supplier:
         self._tasks = tasks
         self._buffers = Buffers()
         self._sending = Sending(dialogue, pace, self._buffers)
-        self._large = LargeSupply(dialogue, tasks, workshop, gate, journal, pace, self._buffers, self._sending, answered=self._answered)
+        read = partial(read_large, gate=gate, journal=journal, pace=pace, buffers=self._buffers)
+        self._large = LargeSupply(dialogue, tasks, workshop, self._sending, read=read, answered=self._answered)
         #: Keys whose content was not what was offered any more, since the last `take_changed`.
         self._changed: set[bytes] = set()
         dialogue.supplier = self

@@ -175,7 +175,7 @@ class DataChannel(protocol.Protocol):
         self.hush()
         self._wire.unregisterProducer()
         self._inner = inner
-        inner.makeConnection(cast(Any, self._wire))  # type: ignore[no-untyped-call]
+        inner.makeConnection(cast(Any, self._wire))
 
     # --- the transport's producer: it says when to write on --------------------------------------------------------------------------
 

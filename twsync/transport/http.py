@@ -176,7 +176,7 @@ class _Meter(ProtocolWrapper):
         self._stop()
         if self._late:
             late = TimeoutError(f"no TLS handshake within {HTTP_CONNECT_TIMEOUT:.0f} seconds; see whether it is a port for https")
-            reason = Failure(late)  # type: ignore[no-untyped-call]
+            reason = Failure(late)
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def _expire(self) -> None:
@@ -276,7 +276,7 @@ class _OnChannel:
         try:
             self._channel.become(protocol)
         except TwsyncError:
-            return fail(Failure())  # type: ignore[no-untyped-call]
+            return fail(Failure())
         return succeed(protocol)
 
 
@@ -323,7 +323,7 @@ class _Body(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The end, the right one or another."""
-        if reason.check(ResponseDone, PotentialDataLoss):  # type: ignore[no-untyped-call]
+        if reason.check(ResponseDone, PotentialDataLoss):
             self._finish(None)
         else:
             self._finish(SessionError("The connection broke off in the middle of an answer; try again.", "connection-lost"))

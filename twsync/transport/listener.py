@@ -63,7 +63,7 @@ class Listener:
         :raises ConfigError: the description is wrong or the address cannot be listened on.
         """
         try:
-            endpoint = serverFromString(cast(Any, self._clock), description)  # type: ignore[no-untyped-call]
+            endpoint = serverFromString(cast(Any, self._clock), description)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise ConfigError(f"[data] listen = {description!r} is no endpoint; write for example 'tcp:0'. ({error})") from error
         try:

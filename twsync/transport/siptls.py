@@ -190,7 +190,7 @@ class SipTransport:
         """A flow ended; called by it."""
         self._left(flow)
         if (opening := self._opening.pop(flow, None)) is not None:
-            opening.errback(Failure(ProtocolError(f"The connection could not be made: {reason}", "connection-failed")))  # type: ignore[no-untyped-call]
+            opening.errback(Failure(ProtocolError(f"The connection could not be made: {reason}", "connection-failed")))
         if not opened:
             return
         self._flows.pop(flow.id, None)

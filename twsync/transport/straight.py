@@ -240,7 +240,7 @@ class Straight:
             self._readable()
         except Exception:  # as the reactor has it
             self._log.failure("what came on a data connection could not be handled")
-            self.connectionLost(Failure())  # type: ignore[no-untyped-call]
+            self.connectionLost(Failure())
 
     def watch_writing(self, wanted: bool) -> None:
         """Whether to call `writable`."""

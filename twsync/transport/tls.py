@@ -137,7 +137,7 @@ def _check_when_done(context: SSL.Context, check: Callable[[SSL.Connection], Non
             try:
                 check(connection)
             except Exception:  # an exception must not vanish inside OpenSSL: whatever it is, the connection is not good
-                connection.get_app_data().failVerification(Failure())  # type: ignore[no-untyped-call]
+                connection.get_app_data().failVerification(Failure())
 
     context.set_info_callback(happened)
 

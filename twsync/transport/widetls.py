@@ -175,7 +175,7 @@ class WideTls(TLSMemoryBIOProtocol):
             self._shutdownTLS()  # type: ignore[no-untyped-call]
             self._tlsShutdownFinished(None)  # type: ignore[no-untyped-call]
         except Error:
-            failure = Failure()  # type: ignore[no-untyped-call]
+            failure = Failure()
             self._hand_on(pieces)
             self._tlsShutdownFinished(failure)  # type: ignore[no-untyped-call]
         self._flushSendBIO()
