@@ -20,6 +20,9 @@ _TO_ESCAPE = re.compile('[\x00-\x08\x0b-\x1f\x7f"\\\\]')
 _PAIR = re.compile(r"\\[\x00-\x09\x0b\x0c\x0e-\x7f]")
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _SPACE = " \t"
+# Where a scanner has to look; it leaps over all else.
+_IN_QUOTES = re.compile(r'["\\]')
+_MARKS = {separator: re.compile(f'["<>{separator}]') for separator in ",;"}
 
 
 def is_token(text: str) -> bool:
@@ -90,30 +93,29 @@ def quoted_end(text: str, start: int) -> int:
     :raises FormatError: if it does not end.
     """
     position = start + 1
-    while position < len(text):
-        character = text[position]
-        if character == "\\":
-            position += 2
-        elif character == '"':
-            return position + 1
-        else:
-            position += 1
+    while (mark := _IN_QUOTES.search(text, position)) is not None:
+        if mark[0] == '"':
+            return mark.end()
+        position = mark.end() + 1
     raise FormatError("A quoted string does not end.")
 
 
 def split(text: str, separator: str) -> Iterator[str]:
     """The parts of `text` between separators that stand outside quoted strings and angle brackets, stripped.
 
+    :param separator: a comma or a semicolon.
     :raises FormatError: for an unbalanced quote or bracket.
     """
     start = position = 0
     inside = False
-    while position < len(text):
-        character = text[position]
-        if character == '"' and not inside:
-            position = quoted_end(text, position)
-            continue
-        if character == "<":
+    marks = _MARKS[separator]
+    while (mark := marks.search(text, position)) is not None:
+        at, character = mark.start(), mark[0]
+        position = at + 1
+        if character == '"':
+            if not inside:
+                position = quoted_end(text, at)
+        elif character == "<":
             if inside:
                 raise FormatError("An angle bracket opens twice.")
             inside = True
@@ -121,10 +123,9 @@ def split(text: str, separator: str) -> Iterator[str]:
             if not inside:
                 raise FormatError("An angle bracket closes that was not open.")
             inside = False
-        elif character == separator and not inside:
-            yield text[start:position].strip(_SPACE)
-            start = position + 1
-        position += 1
+        elif not inside:
+            yield text[start:at].strip(_SPACE)
+            start = position
     if inside:
         raise FormatError("An angle bracket does not close.")
     yield text[start:].strip(_SPACE)

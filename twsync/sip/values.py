@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import sipmessage
 from sipmessage import grammar as _upstream
@@ -20,6 +21,9 @@ from twsync.sip import grammar
 from twsync.sip.parameters import Parameters
 
 __all__ = ["URI", "Address", "Parameters", "Via", "split_host_port"]
+
+#: Values of headers that are kept as they were read, of each kind.
+_KEPT = 256
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")
 _ESCAPES = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
@@ -128,7 +132,7 @@ class Address(sipmessage.Address):
 
         :raises FormatError: if one is malformed.
         """
-        return [cls._read(part) for part in grammar.split_list(value)]
+        return list(_addresses(value))
 
     @classmethod
     def _read(cls, value: str) -> Address:
@@ -189,7 +193,7 @@ class Via(sipmessage.Via):
 
         :raises FormatError: if one is malformed.
         """
-        return [cls._read(part) for part in grammar.split_list(value)]
+        return list(_vias(value))
 
     @classmethod
     def _read(cls, value: str) -> Via:
@@ -208,6 +212,18 @@ class Via(sipmessage.Via):
     def __str__(self) -> str:
         address = self.host if self.port is None else f"{self.host}:{self.port}"
         return f"SIP/2.0/{self.transport} {address}{Parameters(self.parameters)}"
+
+
+# Several readers of one message ask for the same values, and the messages of a dialog or a registration bring them again. (What they are
+# read into never changes.)
+@lru_cache(maxsize=_KEPT)
+def _addresses(value: str) -> tuple[Address, ...]:
+    return tuple([Address._read(part) for part in grammar.split_list(value)])
+
+
+@lru_cache(maxsize=_KEPT)
+def _vias(value: str) -> tuple[Via, ...]:
+    return tuple([Via._read(part) for part in grammar.split_list(value)])
 
 
 def split_host_port(text: str) -> tuple[str, int | None]:
