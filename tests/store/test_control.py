@@ -65,6 +65,14 @@ def request(number=1, partner="bob/studio", user="alice", device="laptop", colle
     return StoredRequest(f"id-{number}", partner, user, device, collection, "two-way", created)
 
 
+def content(database):
+    """All that can be asked for."""
+    with database.transaction() as transaction:
+        sessions = transaction.sessions()
+        traces = [transaction.trace(session.call_id) for session in sessions]
+        return transaction.users(), transaction.devices(), transaction.bindings(0.0), transaction.requests(), sessions, traces
+
+
 # --- making and opening --------------------------------------------------------------------------------------------------------
 
 
@@ -309,3 +317,31 @@ def test_too_many_sessions_are_pruned(database):
     ask(database, "prune", 0.0, 0.0, 2)
     assert [row.call_id for row in ask(database, "sessions")] == ["c4", "c3", "c0"]
     assert ask(database, "trace", "c1") == [] and ask(database, "trace", "c0")
+
+
+def test_copied_into_another_kind_of_database(database, request, tmp_path):
+    """All of it, and what comes later finds its numbers free."""
+    for number in range(3):
+        ask(
+            database,
+            "save_session",
+            SessionRow(f"call-{number}", "alice/laptop", "bob/studio", "photos", "two-way", "done", started=number),
+        )
+        ask(database, "add_trace", [TraceRow(f"call-{number}", 1.0, line) for line in ("b", "a")])
+    ask(database, "save_device", device())
+    ask(database, "save_binding", binding())
+    ask(database, "add_request", StoredRequest("id-9", "bob/studio", "alice", "laptop", "photos", "two-way", 5.0))
+    back = database.name.startswith("postgresql:")
+    url = sqlite_url(tmp_path / "copy.db") if back else request.getfixturevalue("new_postgresql")()
+    copy = ControlDatabase.ready(url, "example.org")
+    try:
+        assert database.copy_to(copy) > 10
+        assert content(copy) == content(database)
+        ask(copy, "add_trace", [TraceRow("call-0", 2.0, "c")])
+        assert [row.line for row in ask(copy, "trace", "call-0")] == ["b", "a", "c"]
+        for other in (copy, database):
+            with pytest.raises(ConfigError, match="in use already"):
+                database.copy_to(other)
+        assert ask(database, "changes") == ask(copy, "changes")
+    finally:
+        copy.close()

@@ -6,6 +6,7 @@ command ends.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import secrets
 import time
@@ -14,13 +15,14 @@ from pathlib import Path
 import click
 
 from twsync.cli.ctl_devices import device
-from twsync.cli.ctl_server import config_option, opened
+from twsync.cli.ctl_server import config_option, opened, server_settings
 from twsync.cli.ctl_sessions import session
 from twsync.cli.ctl_users import user
 from twsync.cli.funnel import Exit
 from twsync.control.initialise import initialise
 from twsync.control.names import checked, split_device
 from twsync.reconcile.model import SyncType
+from twsync.store.control import ControlDatabase, located
 from twsync.store.control_values import StoredRequest
 
 
@@ -88,6 +90,27 @@ def alert(target: str, collection: str, partner: str, sync_type: str) -> int:
         return Exit.DONE
     click.echo(f"{target} is offline; the request is stored.", err=True)
     return Exit.OFFLINE
+
+
+@ctl.command("copy-database")
+@click.argument("url")
+@config_option
+def copy_database(url: str) -> None:
+    """Copy all that the server keeps into an empty database: to PostgreSQL, or back to SQLite.
+
+    Stop the server first: what it writes meanwhile is left behind. Then put the URL into the settings, and start it again.
+
+    \b
+    Example:
+      twsync ctl copy-database postgresql://twsync@/twsync --config /etc/twsync/syncctl.toml
+    """
+    settings = server_settings()
+    with (
+        contextlib.closing(ControlDatabase.open(settings.database, settings.realm)) as old,
+        contextlib.closing(ControlDatabase.ready(located(url, Path.cwd()), settings.realm)) as new,
+    ):
+        count = old.copy_to(new)
+        click.echo(f"Copied {count} rows from {old.name} to {new.name}; name it in [server] database, then start the server.", err=True)
 
 
 for group in (user, device, session):

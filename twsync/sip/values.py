@@ -23,7 +23,7 @@ from twsync.sip.parameters import Parameters
 __all__ = ["URI", "Address", "Parameters", "Via", "split_host_port"]
 
 #: Values of headers that are kept as they were read, of each kind.
-_KEPT = 256
+_KEPT = 64
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")
 _ESCAPES = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")

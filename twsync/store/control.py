@@ -25,6 +25,8 @@ from twsync.store.control_rows import Transaction
 
 #: Milliseconds that a writer waits for another one; `twsync ctl` and the daemon share the file.
 _BUSY_MS = 10_000
+#: Rows that are copied at once.
+_TOGETHER = 1000
 #: PostgreSQL's name, a number, for the lock that writers of a control database take: "twsync" in ASCII.
 _LOCK = int.from_bytes(b"twsync")
 
@@ -112,6 +114,17 @@ class ControlDatabase:
         return cls(engine, name)
 
     @classmethod
+    def ready(cls, url: str, realm: str) -> ControlDatabase:
+        """Open the database of `realm`; one of SQLite that is not there is made.
+
+        :raises ConfigError, StoreError: as `open` and `create`.
+        """
+        parsed = _parsed(url)
+        if parsed.get_backend_name() == "sqlite" and not Path(_shown(parsed)).exists():
+            cls.create(Path(_shown(parsed)), realm)
+        return cls.open(url, realm)
+
+    @classmethod
     def _check(cls, engine: Engine, name: str, realm: str) -> None:
         with _clear_errors(name), engine.connect() as connection:
             if engine.dialect.name == "sqlite":
@@ -160,6 +173,31 @@ class ControlDatabase:
         with _clear_errors(self.name), self._engine.begin() as connection:
             yield Transaction(connection)
 
+    def copy_to(self, other: ControlDatabase) -> int:
+        """All that is kept here into `other`, of the same realm; all or nothing. What somebody writes here meanwhile is left behind.
+
+        :returns: how many rows.
+        :raises ConfigError: `other` is in use already, or this one.
+        :raises StoreError: one of the two refused.
+        """
+        in_use = ConfigError(f"The database {other.name} is in use already; name an empty one.", "exists")
+        if other.name == self.name:
+            raise in_use
+        tables = [table for table in schema.metadata.sorted_tables if table is not schema.state]
+        count = 0
+        with _clear_errors(f"{self.name} or {other.name}"), self._engine.begin() as here, other._engine.begin() as there:
+            if any(there.execute(select(table).limit(1)).first() is not None for table in tables):
+                raise in_use
+            for table in tables:
+                # A number that the database gives is given anew, in the same order: else it would give it once more.
+                columns = [column for column in table.columns if column.autoincrement is not True]
+                rows = here.execute(select(*columns).order_by(*table.primary_key.columns).execution_options(yield_per=_TOGETHER))
+                for some in rows.mappings().partitions():
+                    there.execute(insert(table), [dict(row) for row in some])
+                    count += len(some)
+            there.execute(update(schema.state).values(changes=here.execute(select(schema.state.c.changes)).scalar_one()))
+        return count
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -200,7 +238,9 @@ def _engine(url: URL) -> Engine:
     except NoSuchModuleError as error:
         raise ConfigError(f"twsync does not know databases of the kind {url.drivername!r}; use sqlite or postgresql.") from error
     except ModuleNotFoundError as error:
-        raise ConfigError(f"[server] database needs the Python package {error.name!r}, which is not installed.") from error
+        raise ConfigError(
+            f"[server] database needs the Python package {error.name!r}, which is not installed; see 'pip install twsync[postgresql]'."
+        ) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -222,4 +262,5 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _begin_postgresql(connection: Connection) -> None:
     # One writer at a time there too, so that what a transaction has read still holds when it writes. Until its end; the number is ours.
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_BUSY_MS}")
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
