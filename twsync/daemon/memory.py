@@ -30,3 +30,10 @@ def settle() -> None:
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT)
         mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+
+
+def give_back() -> None:
+    """Give the system what is free. Call when nothing is under way, in a thread: it takes some milliseconds."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -66,7 +66,8 @@ def makeService(options: Options) -> IService:
 
     with clearly(_PROGRAM):
         service: Any = _ClearService(
-            options.settings, reactor, time.time, secrets.token_bytes, random.SystemRandom().random, zone=local_zone()
-        )
+            options.settings, reactor, time.time, secrets.token_bytes, random.SystemRandom().random,
+            zone=local_zone(), give_back=memory.give_back,
+        )  # fmt: skip
     found: IService = service
     return found

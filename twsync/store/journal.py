@@ -64,6 +64,10 @@ class Journal:
             found = self._database.row(sql, (name,))
         return CollectionJournal(self._database, name, found[0], int.from_bytes(found[1], "big"), self.conflicts)
 
+    def rest(self) -> None:
+        """Keep nothing of the file in memory: no session is under way that would ask for it."""
+        self._database.execute("PRAGMA shrink_memory")
+
     @property
     def database(self) -> Database:
         """The file, for tables that other modules keep in it."""
