@@ -61,6 +61,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, repeat
+from operator import itemgetter
 
 from msgspec.structs import replace
 
@@ -80,6 +82,7 @@ NO_DIRECTORY = "no-directory"
 DIRECTORY_NOT_EMPTY = "directory-not-empty"
 NAME_TOO_LONG = "name-too-long"
 VERSION_TOO_LONG = "version-too-long"
+_PARENT = itemgetter(0)
 
 
 def plan(
@@ -121,9 +124,12 @@ def plan(
             if operation is not None:
                 draft.operations[key] = operation
     draft.refuse()
-    draft.keep_directories()
+    housed = draft.housed()
+    if not housed:
+        draft.keep_directories()
     draft.name_copies()
-    draft.drop_homeless()
+    if not housed:
+        draft.drop_homeless()
     return Plan(
         sync_type,
         policy,
@@ -181,6 +187,18 @@ class _Draft:
                     reason = refused.get(key) or next((refused[above] for above in ancestors(key) if above in refused), None)
                     if reason is not None:
                         self.skip(key, side, reason)
+
+    def housed(self) -> bool:
+        """Whether nothing but directories is shown above any key. Then nothing is missing there, whatever is skipped, and the two passes
+        that mend it have nothing to do: so it is with most plans, and this is quicker to see."""
+        above: set[bytes] = set()
+        for rows in self.rows.values():
+            above.update(map(_PARENT, map(bytes.rpartition, rows, repeat(b"/"))))
+        for key in tuple(above):
+            above.update(ancestors(key))
+        results = (operation.result for key in above if (operation := self.operations.get(key)) is not None)
+        shown = (row for rows in self.rows.values() for key in above if (row := rows.get(key)) is not None)
+        return all(row.kind is DIRECTORY for row in chain(results, shown))
 
     def keep_directories(self) -> None:
         """Keep the directories that something live needs (from the deepest up: a directory kept needs those above it)."""
