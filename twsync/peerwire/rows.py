@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated
 
@@ -16,15 +16,16 @@ from twsync.reconcile.versions import Version
 
 #: Bytes of a content id (BLAKE3).
 CONTENT_BYTES = 32
-#: Most keys: short components, none of which begins with a dot.
-_PLAIN_KEY = re.compile(rb"[^./\x00][^/\x00]{0,120}(?:/[^./\x00][^/\x00]{0,120}){0,14}")
 _KINDS = tuple(Kind)
+_FILE_NUMBER = int(FILE)
 #: Times that fit the journal and `utimensat`: 64 bits of nanoseconds.
 _MIN_TIME, _MAX_TIME = -(2**63), 2**63 - 1
 _PERMISSIONS = 0o777
 _OWN = b".twsync"
 # An empty, "." or ".." component, one that is too long, or a NUL.
 _BAD_KEY = re.compile(rb"(?:\A|/)\.{0,2}(?:/|\Z)|\x00|[^/]{%d}" % (MAX_COMPONENT + 1), re.DOTALL)
+# The first, among keys with a slash before and a NUL behind each.
+_BAD_COMPONENT = re.compile(rb"/\.{0,2}[/\x00]")
 
 KeyBytes = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_KEY)]
 
@@ -65,8 +66,7 @@ def item(row: Row) -> Item:
         not fit the kind, a version that is not in order.
     """
     key, content, target, device = row.key, row.content, row.target, row.device
-    if _PLAIN_KEY.fullmatch(key) is None:
-        check_key(key)
+    check_key(key)
     kind = _KINDS[row.kind]
     if len(content) != (CONTENT_BYTES if kind is FILE or kind is SYMLINK else 0):
         raise ProtocolError(f"a {kind.name.lower()} with a content id of {len(content)} bytes")
@@ -81,22 +81,24 @@ def item(row: Row) -> Item:
     return Item(key, kind, content, row.size, row.mtime_ns, row.mode, _version(row.version), target, device)
 
 
-def items(rows: Iterable[Row]) -> list[Item]:
+def items(rows: Sequence[Row]) -> list[Item]:
     """The items of rows from a peer; raises as :func:`item`."""
+    if not _all_proper([row.key for row in rows]):
+        return [item(row) for row in rows]
     found: list[Item] = []
-    # Most rows are of files with plain names, and of the version and device of the row before.
+    # Most rows are of files, and of the version and device of the row before.
     entries: tuple[tuple[int, int], ...] | None = None
-    version, maker, plain = Version(), "", _PLAIN_KEY.fullmatch
+    version, maker = Version(), ""
     for row in rows:
-        key, content = row.key, row.content
-        if row.kind != FILE or row.target or len(content) != CONTENT_BYTES or plain(key) is None or row.device != maker:
+        content = row.content
+        if row.kind != _FILE_NUMBER or row.target or len(content) != CONTENT_BYTES or row.device != maker:
             found.append(item(row))
             maker = row.device
             continue
         if row.version != entries:
             entries = row.version
             version = _version(entries)
-        found.append(Item(key, FILE, content, row.size, row.mtime_ns, row.mode, version, b"", maker))
+        found.append(Item(row.key, FILE, content, row.size, row.mtime_ns, row.mode, version, b"", maker))
     return found
 
 
@@ -113,6 +115,17 @@ def _version(entries: tuple[tuple[int, int], ...]) -> Version:
 @lru_cache(maxsize=256)  # the rows of a session name a handful of devices
 def _is_device_name(name: str) -> bool:
     return len(name.encode()) <= MAX_DEVICE_NAME and all(character >= " " and character != "\x7f" for character in name)
+
+
+def _all_proper(keys: Sequence[bytes]) -> bool:
+    """Whether a look at all of these keys at once shows that `check_key` refuses none of them. A long one needs a look of its own."""
+    joined = b"\0/%b\0" % b"\0/".join(keys)
+    return (
+        joined.count(b"\0") == len(keys) + 1
+        and max(map(len, keys)) <= MAX_COMPONENT
+        and b"\0/" + _OWN not in joined
+        and _BAD_COMPONENT.search(joined) is None
+    )
 
 
 def check_key(key: bytes) -> None:
