@@ -81,7 +81,9 @@ class Bundles:
             transfer = self._number()
             self._under_way[transfer] = bundle
             # One message each: a bundle's keys may fill a frame.
-            self._dialogue.say(messages.Want(bundles=((transfer, tuple((need.key, need.content) for need in bundle.needs)),)))
+            self._dialogue.say(
+                messages.Want(bundles=((transfer, tuple([(need.changes[0].item.key, need.content) for need in bundle.needs])),))
+            )
 
     def _next(self) -> _Bundle | None:
         """The next bundle, None if there is no room for it yet."""

@@ -124,7 +124,7 @@ class Movement:
     async def round(self, needs: Needs) -> None:
         """Do all that one round's plan needs here; returns when it is on the disk and in the journal."""
         self._wanted_bytes += needs.total
-        self._wanted_files += sum(len(need.changes) for need in needs.contents)
+        self._wanted_files += sum([len(need.changes) for need in needs.contents])
         self._last = needs.last
         self._placer.add(needs.first)
         await self._getter.fetch(needs.contents, await self._work.read(self._worth_searching, needs.contents))

@@ -63,7 +63,7 @@ class Needs:
     @property
     def total(self) -> int:
         """Bytes of content to get."""
-        return sum(need.size for need in self.contents)
+        return sum([need.size for need in self.contents])
 
     @property
     def deletes(self) -> int:
@@ -110,7 +110,8 @@ def work_out(
         if shown is not None and (row is None or row.item != shown):
             needs.stale.append(key)
             continue
-        kind = work(None if row is None else row.item, result)
+        # (What is new here needs no look at two rows.)
+        kind = content if row is None and result.kind is FILE else work(None if row is None else row.item, result)
         if kind is nothing:
             continue
         displaced = None

@@ -42,27 +42,25 @@ class Tally:
     own_held: bool = False
     "Whether something of the own rows was."
 
-    def happened(self, batch: Iterable[Change], outcomes: Iterable[Outcome]) -> None:
-        """What came of a batch.
+    def happened(self, batch: Iterable[Change], left: Iterable[Outcome]) -> None:
+        """A batch was put into place.
 
-        :param outcomes: one for each change, in any order.
+        :param left: what came of those of its changes that were not done.
         """
-        by_key = {outcome.key: outcome for outcome in outcomes}
+        not_done = {outcome.key: outcome for outcome in left}
         seen: dict[Seen | None, int] = dict.fromkeys((None, *Seen), 0)
-        done, new = Status.DONE, 0
+        new = 0
         for change in batch:
-            item = change.item
-            outcome = by_key[item.key]
-            if outcome.status is done:
-                expected = change.expected
-                if expected is None and item.kind is not DELETED:
-                    new += 1
+            item, expected = change.item, change.expected
+            if not_done and (outcome := not_done.get(item.key)) is not None:
+                if outcome.status is Status.CHANGED:
+                    self.again.add(item.key)
                 else:
-                    seen[seen_change(None if expected is None else expected.item, item)] += 1
-            elif outcome.status is Status.CHANGED:
-                self.again.add(item.key)
+                    self.skip(item.key, outcome.reason)
+            elif expected is None and item.kind is not DELETED:
+                new += 1
             else:
-                self.skip(item.key, outcome.reason)
+                seen[seen_change(None if expected is None else expected.item, item)] += 1
         self.added += new + seen[Seen.ADDED]
         self.changed += seen[Seen.CHANGED]
         self.deleted += seen[Seen.DELETED]

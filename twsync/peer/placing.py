@@ -25,7 +25,7 @@ from twsync.transport.interfaces import Clock, Delayed
 class Placer:
     """Feeds an `Applier`.
 
-    :param done: called with each batch and what came of its changes.
+    :param done: called with each batch and what came of those of its changes that were not done.
     """
 
     def __init__(

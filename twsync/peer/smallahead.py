@@ -83,15 +83,18 @@ class SmallAhead:
         """
         asked, here, waiting = self._asked, self._here, self._waiting
         claimed: list[tuple[Need, Staged | None]] = []
+        came = kept = 0
         for need, staged in answers:
             content = need.content
             del asked[content]
-            self._coming -= need.size
+            came += need.size
             if content in waiting:
                 claimed.append((waiting.pop(content), staged))
             elif staged is not None:
                 here[content] = staged
-                self.bytes += staged.size
+                kept += staged.size
+        self._coming -= came
+        self.bytes += kept
         return claimed
 
     def claim(self, needs: Sequence[Need]) -> tuple[list[tuple[Need, Staged]], list[Need]]:
@@ -157,11 +160,13 @@ class SmallAhead:
     def _noted(self, needs: Iterable[Need]) -> list[Need]:
         """Those of them that are not asked for yet."""
         new = []
+        asked, here = self._asked, self._here
         for need in needs:
-            if need.content not in self._asked and need.content not in self._here:
-                self._asked[need.content] = need
-                self._coming += need.size
+            content = need.content
+            if content not in asked and content not in here:
+                asked[content] = need
                 new.append(need)
+        self._coming += sum([need.size for need in new])
         self._count += len(new)
         return new
 
@@ -179,7 +184,7 @@ class SmallAhead:
             and not (search and self._journal.find_content(row.content, 1))
         ]
         try:
-            self._staging.check_room(self._coming + sum(need.size for need in needs), self._staging.room())
+            self._staging.check_room(self._coming + sum([need.size for need in needs]), self._staging.room())
         except StoreError:
             return None
         return needs

@@ -67,17 +67,9 @@ def stage_bundle(
     :raises ProtocolError: it has another size than the files.
     """
     content = unpack(kind, payload)
-    if len(content) != sum(size for _status, size in files):
+    if len(content) != sum([size for _status, size in files]):
         raise ProtocolError("a bundle of another size than it says")
-    coming = [(need, size) for need, (status, size) in zip(needs, files, strict=True) if status == "ok"]
-    firsts = [need.changes[0].item for need, _size in coming]
-    staged = staging.put_many(
-        content,
-        [size for _need, size in coming],
-        [need.content for need, _size in coming],
-        [item.mode for item in firsts],
-        [item.mtime_ns for item in firsts],
-    )
+    staged = staging.put_many(content, [need.changes[0].item for need, (status, _size) in zip(needs, files, strict=True) if status == "ok"])
     results: list[list[Staged] | None] = []
     found, at = iter(staged), 0
     for need, (status, size) in zip(needs, files, strict=True):

@@ -27,7 +27,7 @@ from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
 from twsync.peerwire.frames import Frame, FrameType, Payload
-from twsync.reconcile.model import Item, Kind
+from twsync.reconcile.model import FILE, Item
 from twsync.store.journal import CollectionJournal
 from twsync.store.paths import Gate
 from twsync.store.source import CHANGED, read_contents
@@ -114,9 +114,10 @@ class Supplier:
         for transfer, entries in message.bundles:
             self._begin(transfer)
             items = [self._offer(key, content) for key, content in entries]
-            if any(item.size > SMALL_FILE for item in items):
+            sizes = [item.size for item in items]
+            if max(sizes) > SMALL_FILE:
                 raise ProtocolError("a large file in a bundle")
-            size = sum(item.size for item in items)
+            size = sum(sizes)
             if size > MAX_BUNDLE_BYTES:
                 raise ProtocolError("a bundle that is too large")
             self._bundle_bytes += size
@@ -158,7 +159,7 @@ class Supplier:
 
     def _offer(self, key: bytes, content: bytes) -> Item:
         item = self._offered.get(key)
-        if item is None or item.kind is not Kind.FILE or item.content != content:
+        if item is None or item.kind is not FILE or item.content != content:
             raise ProtocolError("a want of something that was never offered")
         return item
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from twsync import limits
 from twsync.errors import PathError, StoreError
-from twsync.reconcile.model import DIRECTORY, FILE, Kind
+from twsync.reconcile.model import DIRECTORY, FILE, Item, Kind
 from twsync.store import crossing
 from twsync.store.barrier import flush_all, flush_directories
 from twsync.store.changes import Change, Outcome, Status, ordered
@@ -31,7 +31,8 @@ from twsync.store.diskerrors import fatal, item_reason
 from twsync.store.folders import Folders
 from twsync.store.intents import Intent
 from twsync.store.journal import CollectionJournal
-from twsync.store.paths import Gate
+from twsync.store.partial import Staged
+from twsync.store.paths import Gate, parents
 from twsync.store.placing import Placing
 from twsync.store.rows import Row
 from twsync.store.staging import Staging
@@ -51,7 +52,8 @@ class Batch:
     "Keys of the folders whose time changes."
     intents: range = range(0)
     "Numbers of its intents."
-    outcomes: dict[bytes, Outcome] = field(default_factory=dict)
+    left: list[Outcome] = field(default_factory=list)
+    "Of the changes that were not done."
     rows: list[Row] = field(default_factory=list)
     "Those that hold when it is in place."
     failure: StoreError | None = None
@@ -97,7 +99,8 @@ class Applier:
         """
         begun = self.begin(batch)
         self.put(begun)
-        return self.note(begun)
+        left = {outcome.key: outcome for outcome in self.note(begun)}
+        return [left.get(change.key) or Outcome(change.key, Status.DONE) for change in begun.changes]
 
     def begin(self, changes: Iterable[Change]) -> Batch:
         """Prepare one batch and write down its intents. Then it is to be `put` and `noted`, each batch after the one before.
@@ -109,15 +112,15 @@ class Applier:
         tasks = batch.tasks
         few = sum([change.staged is not None for change in batch.changes]) <= limits.MAX_SINGLE_FLUSHES
         for change in batch.changes:
-            item, staged = change.item, change.staged
-            if not few and change.expected is None and staged is not None and staged.dressed == (item.mode, item.mtime_ns):
+            staged = change.staged
+            if not few and change.expected is None and staged is not None and _dressed(staged, change.item):
                 # By far the most of a first session: a file that is ready.
                 tasks.append(Task(change, staged.name))
                 continue
             try:
                 tasks.append(self._prepare(change, few))
             except (OSError, PathError) as error:
-                batch.outcomes[change.key] = self._skipped(change, error)
+                batch.left.append(self._skipped(change, error))
         if not few:
             self._step("flush-content")
             self._flush(flush_all)
@@ -133,7 +136,7 @@ class Applier:
         """
         try:
             for some in _runs(batch.tasks):
-                self._perform_all(some, batch.rows, batch.outcomes)
+                self._perform_all(some, batch)
         except StoreError as error:
             batch.failure = error
         try:
@@ -145,7 +148,8 @@ class Applier:
     def note(self, batch: Batch) -> list[Outcome]:
         """The rows of a batch that is in place into the journal, its intents out of it.
 
-        :returns, raises: as `apply`.
+        :returns: what came of those changes that were not done.
+        :raises StoreError: as `apply`.
         """
         try:
             self._step("rows")
@@ -156,8 +160,7 @@ class Applier:
         self._step("done")
         if batch.failure is not None:
             raise batch.failure
-        outcomes = batch.outcomes
-        return [outcomes[change.item.key] for change in batch.changes]
+        return batch.left
 
     def finish(self) -> None:
         """Set the modes and times of folders. At a session's end, also of one that failed.
@@ -179,7 +182,7 @@ class Applier:
             if change.staged is None:
                 raise ValueError(f"{change.key!r} has no content")
             task.staged = change.staged.name
-            if few or change.staged.dressed != (item.mode, item.mtime_ns):
+            if few or not _dressed(change.staged, item):
                 self._dress(task, few)
         elif item.kind is Kind.SYMLINK:
             task.staged = self._staging.link(item.target)
@@ -214,19 +217,17 @@ class Applier:
 
     # --- performing
 
-    def _perform_all(self, tasks: list[Task], rows: list[Row], outcomes: dict[bytes, Outcome]) -> None:
+    def _perform_all(self, tasks: list[Task], batch: Batch) -> None:
         """Tasks of one run: new files together as far as that goes, then the others and what was not done."""
         done: list[Row | None] = self._placing.put_many(tasks) if len(tasks) > 1 else [None]
-        placed = Status.DONE
         for task, row in zip(tasks, done, strict=True):
-            key = task.change.item.key
-            if row is None:
-                outcomes[key] = self._perform(task, rows)
-            else:
-                rows.append(row)
-                outcomes[key] = Outcome(key, placed)
+            if row is not None:
+                batch.rows.append(row)
+            elif (left := self._perform(task, batch.rows)) is not None:
+                batch.left.append(left)
 
-    def _perform(self, task: Task, rows: list[Row]) -> Outcome:
+    def _perform(self, task: Task, rows: list[Row]) -> Outcome | None:
+        """One task; the rows that hold then are added to `rows`. None: it is done."""
         change = task.change
         try:
             try:
@@ -237,7 +238,7 @@ class Applier:
                 rows += self._placing.perform(task)
             if change.staged is not None and not task.staged:
                 self._staging.left(change.staged.name)
-            return Outcome(change.key, Status.DONE)
+            return None
         except ChangedError:
             outcome = Outcome(change.key, Status.CHANGED)
         except SkippedError as skipped:
@@ -296,14 +297,15 @@ def _intent(task: Task) -> Intent:
     return Intent(task.change.item, task.change.partner, task.staged, beside, task.displaced)
 
 
+def _dressed(staged: Staged, item: Item) -> bool:
+    """Whether a staged file has the mode and time that it will have."""
+    return staged.mode == item.mode and staged.mtime_ns == item.mtime_ns
+
+
 def _folders(tasks: Iterable[Task]) -> set[bytes]:
     """Keys of the folders whose time changes."""
-    folders = set()
-    for task in tasks:
-        item, expected = task.change.item, task.change.expected
-        if expected is None or not same_thing(item, expected.item):
-            folders.add(item.key[: max(item.key.rfind(b"/"), 0)])
-    return folders
+    changes = [task.change for task in tasks]
+    return set(parents([one.item.key for one in changes if one.expected is None or not same_thing(one.item, one.expected.item)]))
 
 
 def _own_folders(tasks: Iterable[Task]) -> set[bytes]:

@@ -143,6 +143,8 @@ class Batches:
     ) -> list[int]:
         """New files in an open directory from contents that follow each other, each proved, with mode and time (nanoseconds); 0, an
         errno or `CHANGED` for each."""
+        if sum(sizes) != len(data):
+            raise ValueError("these are not the contents of files of these sizes")
         ffi, count = self._ffi, len(names)
         sums, errors = self._new("uint8_t[]", _SUM * count), self._new("int32_t[]", count)
         with (

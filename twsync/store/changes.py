@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from operator import attrgetter
 
 import msgspec
 
 from twsync.reconcile.model import DELETED, DIRECTORY, Item
 from twsync.store.partial import Staged
 from twsync.store.rows import Row
+
+_KEY = attrgetter("item.key")
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -67,7 +70,7 @@ def ordered(changes: Iterable[Change]) -> list[Change]:
         else:
             makes.append(change)
     return [
-        *sorted(makes, key=lambda change: change.item.key),
-        *sorted(removes, key=lambda change: change.item.key, reverse=True),
-        *sorted(replaces, key=lambda change: change.item.key, reverse=True),
+        *sorted(makes, key=_KEY),
+        *sorted(removes, key=_KEY, reverse=True),
+        *sorted(replaces, key=_KEY, reverse=True),
     ]

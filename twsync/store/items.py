@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import astuple
+
 from twsync.errors import StoreError
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
@@ -36,7 +38,7 @@ def _item(found: Any) -> Item:  # noqa: ANN401 - a row of SQLite
 
 
 def _row(found: Any) -> Row:  # noqa: ANN401
-    return Row(_item(found), Stat._make(found[11:16]), found[9], unsigned(found[10]))
+    return Row(_item(found), Stat(*found[11:16]), found[9], unsigned(found[10]))
 
 
 class Items:
@@ -176,19 +178,23 @@ class Items:
         # Most rows share a handful of versions, and come from one partner.
         versions: dict[Version, bytearray] = {}
         partners: dict[int, int] = {}
+        no_target = bytearray()
+        last: Version | None = None
+        packed = no_target
         for row in rows:
             seq += 1
-            item = row.item
-            version = versions.get(item.version)
-            if version is None:
-                version = versions[item.version] = bytearray(pack_version(item.version))
+            item, stat = row.item, row.stat
+            if item.version is not last:
+                last = item.version
+                packed = versions.get(last) or versions.setdefault(last, bytearray(pack_version(last)))
             partner = partners.get(row.partner)
             if partner is None:
                 partner = partners[row.partner] = signed(row.partner)
             # As bytearrays: sqlite3 looks for an adapter of each bytes object, which takes it longer than all the rest of it.
             one = (
                 number, bytearray(item.key), int(item.kind), bytearray(item.content), item.size, item.mtime_ns, item.mode,
-                bytearray(item.target), item.device, version, seq, partner, *row.stat,
+                bytearray(item.target) if item.target else no_target, item.device, packed, seq, partner,
+                stat.size, stat.mtime_ns, stat.ctime_ns, stat.ino, stat.mode,
             )  # fmt: skip
             if guarded:
                 written.append(row)
@@ -213,5 +219,5 @@ class Items:
         """New stat caches for rows whose content is the same; not a change."""
         self._database.execute_many(
             "UPDATE item SET st_size = ?, st_mtime_ns = ?, st_ctime_ns = ?, st_ino = ?, st_mode = ? WHERE collection = ? AND key = ?",
-            [(*stat, self._collection, key) for key, stat in stats],
+            [(*astuple(stat), self._collection, key) for key, stat in stats],
         )

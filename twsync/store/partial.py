@@ -25,8 +25,9 @@ class Staged(msgspec.Struct, frozen=True, gc=False):
     name: bytes
     content: bytes
     size: int
-    dressed: tuple[int, int] | None = None
-    "(mode, mtime_ns) that the file has already."
+    mode: int | None = None
+    "The mode and modification time that the file has already, if it has those of its item."
+    mtime_ns: int | None = None
 
 
 class Home(Protocol):

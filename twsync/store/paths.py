@@ -17,6 +17,8 @@ import stat as modes
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby, repeat
+from operator import itemgetter
 from types import TracebackType
 
 from twsync import limits
@@ -70,22 +72,26 @@ def validate_key(key: bytes) -> None:
 
 #: Names that are none, or not everywhere.
 _ODD_NAMES = frozenset({b"", b".", b"..", OWN})
+_PARENT = itemgetter(0)
+
+
+def parents(keys: Iterable[bytes]) -> Iterator[bytes]:
+    """The key of the directory above each; empty for the root."""
+    return map(_PARENT, map(bytes.rpartition, keys, repeat(b"/")))
 
 
 def pieces(keys: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     """Where a list of keys is cut (from, to) so that each piece of it needs few directories at once."""
-    start, last = 0, None
+    start = end = 0
     folders: set[bytes] = set()
-    for number, key in enumerate(keys):
-        parent = key[: key.rfind(b"/") + 1]
-        if parent != last:
-            last = parent
-            folders.add(parent)
-            if len(folders) > limits.MAX_FOLDERS_TOGETHER:
-                yield start, number
-                start, folders = number, {parent}
-    if start < len(keys):
-        yield start, len(keys)
+    for parent, run in groupby(parents(keys)):
+        folders.add(parent)
+        if len(folders) > limits.MAX_FOLDERS_TOGETHER:
+            yield start, end
+            start, folders = end, {parent}
+        end += sum(1 for _ in run)
+    if start < end:
+        yield start, end
 
 
 class Places:
@@ -104,36 +110,35 @@ class Places:
         for place in held.values():
             place.release()
 
-    def locate(self, keys: Iterable[bytes]) -> tuple[list[int], list[int], list[bytes], dict[int, OSError | PathError]]:
+    def locate(self, keys: Sequence[bytes]) -> tuple[Sequence[int], list[int], list[bytes], dict[int, OSError | PathError]]:
         """Where these keys are.
 
         :returns: the numbers, in `keys`, of those that have a place, the descriptors of their directories and their names in them; and of
             the others what `Gate.place` raised.
         """
+        names = [key.rpartition(b"/")[2] for key in keys]
+        # Most keys are of the plain kind, and then one look at all of them together shows it.
+        plain = max(map(len, keys), default=0) <= limits.MAX_COMPONENT and b"\0" not in b"".join(names) and _ODD_NAMES.isdisjoint(names)
         numbers: list[int] = []
         fds: list[int] = []
-        names: list[bytes] = []
         failed: dict[int, OSError | PathError] = {}
-        longest_name, longest_key = limits.MAX_COMPONENT, limits.MAX_KEY
-        last, fd = None, -1
-        for number, key in enumerate(keys):
-            begins = key.rfind(b"/") + 1
-            parent, name = key[:begins], key[begins:]
-            try:
-                if parent != last:
+        start = 0
+        for parent, run in groupby(parents(keys)):
+            end = start + sum(1 for _ in run)
+            for first, last in ((start, end),) if plain else zip(range(start, end), range(start + 1, end + 1), strict=True):
+                try:
+                    if not plain:
+                        validate_key(keys[first])
                     held = self._held.get(parent)
                     if held is None:
-                        held = self._held[parent] = self._gate.place(key)
-                    last, fd = parent, held.fd
-                if name in _ODD_NAMES or len(name) > longest_name or len(key) > longest_key or b"\0" in name:
-                    validate_key(key)
-            except (OSError, PathError) as error:
-                failed[number] = error
-            else:
-                numbers.append(number)
-                fds.append(fd)
-                names.append(name)
-        return numbers, fds, names, failed
+                        held = self._held[parent] = self._gate.place(keys[first])
+                except (OSError, PathError) as error:
+                    failed.update(dict.fromkeys(range(first, last), error))
+                else:
+                    numbers += range(first, last)
+                    fds += [held.fd] * (last - first)
+            start = end
+        return numbers, fds, [names[number] for number in numbers] if failed else names, failed
 
 
 class _Directory:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat as modes
-from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from twsync.reconcile.model import Item, Kind
 
@@ -30,7 +30,7 @@ def kind_of(mode: int) -> Kind | None:
     return _KINDS.get(modes.S_IFMT(mode))
 
 
-class Stat(NamedTuple):
+class Stat(msgspec.Struct, frozen=True, gc=False):
     """The stat cache of one row: equal to the disk's means that the content was not touched since."""
 
     size: int
@@ -56,7 +56,7 @@ class Stat(NamedTuple):
 
     def distrusted(self) -> Stat:
         """These values, to be looked at again next time."""
-        return self._replace(ctime_ns=0)
+        return replace(self, ctime_ns=0)
 
 
 #: No stat known: equal to nothing on disk.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from twsync import limits
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 #: Changes that are worth taking while the scan goes on.
 MANY = 2048
+_KEY = attrgetter("item.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def scan(
         writer.finish()
     gone = _vanished(walk)
     changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
-    changes.sort(key=lambda row: row.item.key)
+    changes.sort(key=_KEY)
     return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, known)
 
 
@@ -139,7 +141,7 @@ class _Findings:
                 changes.append(_changed(old, seen, old.item.version.raised(self._journal.replica), self._device))
             elif old.stat != seen.stat:
                 self.refreshed.append((seen.key, seen.stat))
-        changes.sort(key=lambda row: row.item.key)
+        changes.sort(key=_KEY)
         return changes
 
 

@@ -16,6 +16,7 @@ from blake3 import blake3
 
 from twsync import limits
 from twsync.errors import StoreError
+from twsync.reconcile.model import Item
 from twsync.store import batches
 from twsync.store.batches import Found
 from twsync.store.copying import copy_bytes
@@ -97,31 +98,31 @@ class Staging:
                 raise
             finally:
                 os.close(fd)
-        return Staged(name, content, len(data), None if mtime_ns is None else (mode & 0o777, mtime_ns))
+        return Staged(name, content, len(data)) if mtime_ns is None else Staged(name, content, len(data), mode & 0o777, mtime_ns)
 
-    def put_many(
-        self, data: bytes | memoryview, sizes: Sequence[int], contents: Sequence[bytes], modes: Sequence[int], mtimes: Sequence[int]
-    ) -> list[Staged | None]:
-        """Small files whose bytes follow each other in `data`, each with the mode and time it will have; None for one that is not that
-        content.
+    def put_many(self, data: bytes | memoryview, items: Sequence[Item]) -> list[Staged | None]:
+        """The small files of these items, whose bytes follow each other in `data`, each with the mode and time it will have; None for one
+        that is not its item's content.
 
         :raises StoreError: as `put`.
         """
-        if batches.NATIVE is None or not contents:
+        if batches.NATIVE is None or not items:
             found, at = [], 0
-            for size, content, mode, mtime_ns in zip(sizes, contents, modes, mtimes, strict=True):
-                found.append(self.put(content, data[at : at + size], mode=mode, mtime_ns=mtime_ns))
-                at += size
+            for item in items:
+                found.append(self.put(item.content, data[at : at + item.size], mode=item.mode, mtime_ns=item.mtime_ns))
+                at += item.size
             return found
+        contents, modes = [item.content for item in items], [item.mode for item in items]
         names = [b"%s.%d" % (hexlify(content), number) for content, number in zip(contents, self._numbers, strict=False)]
+        sizes, mtimes = [item.size for item in items], [item.mtime_ns for item in items]
         errors = batches.NATIVE.stage(self._fd, names, data, sizes, contents, modes, mtimes)
         failed = next((error for error in errors if error > 0), 0)
         if failed:
             with disk_errors(self._where):
                 raise OSError(failed, os.strerror(failed))
         return [
-            None if error else Staged(name, content, size, (mode & 0o777, mtime_ns))
-            for error, name, content, size, mode, mtime_ns in zip(errors, names, contents, sizes, modes, mtimes, strict=True)
+            None if error else Staged(name, item.content, item.size, item.mode, item.mtime_ns)
+            for error, name, item in zip(errors, names, items, strict=True)
         ]
 
     def move_many(self, staged: Sequence[bytes], fds: Sequence[int], names: Sequence[bytes]) -> Iterable[Found] | None:

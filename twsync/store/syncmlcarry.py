@@ -117,14 +117,7 @@ class Carrying:
     def _staged(self, steps: list[Step]) -> list[Change]:
         """The changes of steps, with what comes into their files in staging."""
         wanted = [(step.change, step.result) for step in steps if step.change is not None and step.result is not None]
-        data = [text.data for _, text in wanted]
-        staged = self._session.staging.put_many(
-            b"".join(data),
-            [len(one) for one in data],
-            [text.content for _, text in wanted],
-            [change.item.mode for change, _ in wanted],
-            [change.item.mtime_ns for change, _ in wanted],
-        )
+        staged = self._session.staging.put_many(b"".join([text.data for _, text in wanted]), [change.item for change, _ in wanted])
         given = {change.key: one for (change, _), one in zip(wanted, staged, strict=True)}
         return [replace(step.change, staged=given.get(step.key)) for step in steps if step.change is not None]
 

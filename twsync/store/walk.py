@@ -38,7 +38,7 @@ _REGULAR, _DIRECTORY = 0o100000, 0o040000
 def found_of(found: os.stat_result) -> Found:
     """An lstat as the batches give it."""
     stat = Stat.of(found)
-    return (*stat[:4], found.st_mode & (_TYPE | PERMISSIONS), 0)
+    return stat.size, stat.mtime_ns, stat.ctime_ns, stat.ino, found.st_mode & (_TYPE | PERMISSIONS), 0
 
 
 def entries_of(fd: int) -> Iterator[tuple[bytes, Found]]:
