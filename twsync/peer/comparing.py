@@ -107,10 +107,12 @@ class Comparison:
         upto = await self._work.read(lambda: self._journal.seq)
         rows = await self._work.read(changed_rows, self._journal, self._ignore, scope, upto, self._partner, retry)
         ahead, self._ahead = self._ahead, {}
-        sent = {item.key: item for item in rows} | ahead
+        rest = [item for item in rows if item.key not in ahead]
+        added = {item.key: item for item in rest}
+        self.offered.update(added)
+        sent = ahead | added
         compared.mine = dict(sent)
-        self.offered.update(sent)
-        sending = self._tasks.start(self._send_rows([item for item in rows if item.key not in ahead], upto, scope.full, len(sent)))
+        sending = self._tasks.start(self._send_rows(rest, upto, scope.full, len(sent)))
         inventory = Inventory(MAX_ITEMS_PER_SESSION - self._received)
         await self._hear_rows(inventory)
         self.own_seq = upto

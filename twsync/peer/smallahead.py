@@ -173,14 +173,15 @@ class SmallAhead:
     def _choose(self, rows: Sequence[Item], search: bool) -> list[Need] | None:
         """Of which of these rows the content is worth asking for; None if there is no room for more. In a reader's thread."""
         own = self._journal.get_many([row.key for row in rows])
+        blocked, plain, ignored = self._blocked, self._ignore.trivial, self._ignore.matches
         needs = [
             Need(row.content, row.size, [Change(row, None)], ahead=True)
             for row in rows
             if row.kind is FILE
             and 0 < row.size <= SMALL_FILE
             and row.key not in own
-            and row.key not in self._blocked
-            and (self._ignore.trivial or not self._ignore.matches(row.key))
+            and row.key not in blocked
+            and (plain or not ignored(row.key))
             and not (search and self._journal.find_content(row.content, 1))
         ]
         try:

@@ -85,6 +85,8 @@ class Database:
         # The log is copied back after 16 MiB of it: a page that many batches of a session touch is copied once.
         connection.execute("PRAGMA wal_autocheckpoint=4096")
         connection.execute("PRAGMA temp_store=MEMORY")
+        # Some builds write zeros over what is deleted, all pages of a batch's intents once more: only where a page is written anyway.
+        connection.execute("PRAGMA secure_delete=FAST")
         connection.execute("PRAGMA foreign_keys=OFF")
         if found == 0:
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

@@ -219,16 +219,18 @@ class Walk:
 
     def _hashed(self, fd: int, small: list[tuple[bytes, bytes, Found]], contents: Iterable[tuple[bytes, Found]]) -> None:
         """Note files that were hashed beside the walk, and look once more at those that were not."""
-        note, racy_ns = self.seen.append, self.racy_ns
+        note, racy_ns, longest = self.seen.append, self.racy_ns, limits.MAX_COMPONENT
+        hashed = 0
         for (key, name, found), (content, after) in zip(small, contents, strict=True):
             size, mtime_ns, ctime_ns, ino, mode, error = after
             if error:
                 self._look(key, found, Place(fd, name))
-            elif (len(name) <= limits.MAX_COMPONENT and len(key) < _SHALLOW) or self._proper(key):
-                self.hashed += size
+            elif (len(name) <= longest and len(key) < _SHALLOW) or self._proper(key):
+                hashed += size
                 bits = mode & PERMISSIONS
                 stat = Stat(size, mtime_ns, 0 if ctime_ns >= racy_ns else ctime_ns, ino, bits)
                 note(Seen(key, FILE, content, size, mtime_ns, bits, b"", stat))
+        self.hashed += hashed
         if fd in self.held:
             self.held.remove(fd)
             os.close(fd)
