@@ -94,23 +94,18 @@ size_t twd_foresee(const twd_table *table, const twd_kernel *kernel, const uint8
 void twd_search_foreseen(twd_search *job, const uint8_t *data, size_t most, const twd_candidate *found, size_t count);
 void twd_search_counters(const twd_search *job, twd_search_stats *stats);
 
-/* Patch: the delta stream in any portions. Literal bytes come out as runs of the input. At TWD_COPY the caller reads a portion of the old
- * file, hands it to twd_patch_copied, writes it, and steps again; output buffers are not used. A caller that proves the new file by itself
- * may copy without looking at the bytes, and say so with twd_patch_skipped: then the checksum of the output is not compared. */
+/* Patch: the delta stream in any portions. Literal bytes come out as runs of the input. At TWD_COPY the caller copies some of the range of the
+ * old file, says so by twd_patch_copied, and steps again; output buffers are not used. When the stream has ended it is known to be unaltered.
+ *
+ * Whether the bytes written are those of the new file is known by twd_patch_prove, if they were all given, in order, to twd_patch_take_bytes
+ * (literals) and twd_patch_take_blocks (what was copied, with its place in the old file). One thread may do that while another one steps on. */
 typedef struct twd_patch twd_patch;
 twd_patch *twd_patch_new(const twd_kernel *kernel, uint64_t max_output);
 void twd_patch_free(twd_patch *job);
 twd_result twd_patch_step(twd_patch *job, twd_buffers *buffers);
-twd_result twd_patch_copied(twd_patch *job, const uint8_t *data, size_t length);
-twd_result twd_patch_skipped(twd_patch *job, uint64_t length);
-/* The same with the work in several threads. After twd_patch_defer the job reads the stream alone: copies are passed over by twd_patch_skipped. The
- * caller accounts for the output, in order: literal bytes as they are, copied blocks by the sums that twd_patch_sum makes of them, 8 bytes a
- * block; that one only looks at what never changes once the stream's header was read, and may run beside anything. When the stream has ended and
- * all is accounted for, twd_patch_prove tells whether the output is right. */
-void twd_patch_defer(twd_patch *job);
-uint32_t twd_patch_block_length(const twd_patch *job);
-size_t twd_patch_sum(const twd_patch *job, const uint8_t *data, size_t length, uint8_t *out);
-void twd_patch_account(twd_patch *job, const uint8_t *data, size_t length);
+twd_result twd_patch_copied(twd_patch *job, uint64_t length);
+void twd_patch_take_bytes(twd_patch *job, const uint8_t *data, size_t length);
+twd_result twd_patch_take_blocks(twd_patch *job, uint64_t offset, const uint8_t *data, size_t length);
 twd_result twd_patch_prove(twd_patch *job);
 uint64_t twd_patch_literal_bytes(const twd_patch *job);
 uint64_t twd_patch_matched_bytes(const twd_patch *job);

@@ -1,7 +1,7 @@
 /* Reads a delta stream and says what to write: runs of its own input, and ranges of the old file.
  *
- * Every number is checked before it is used: no state holds an offset or a length that the stream only claims. The last step of a stream
- * compares length and both checksums; what was written before is worthless until then. */
+ * Every number is checked before it is used: no state holds an offset or a length that the stream only claims. What was written is worthless
+ * until the last step has compared its length and the stream's own checksum, and the output is proved. */
 #include <stdlib.h>
 
 #include "kernel.h"
@@ -18,11 +18,7 @@ struct twd_patch {
     uint64_t seed, old_length, max_output, written;
     uint64_t copy_offset, left; /* of the present operation */
     uint32_t block_length;
-    /* the block under way, if it began in an earlier portion */
-    uint32_t held;
-    twd_xxh64_state block;
-    int unproved; /* some bytes of the output were not looked at */
-    int deferred; /* the caller accounts for the output; it is proved behind the end of the stream */
+    twd_xxh64_state block; /* of the output, where it came in several portions; nothing else but `output` changes with it */
     uint64_t literal_bytes, matched_bytes;
     const char *reason;
 };
@@ -88,7 +84,6 @@ static twd_result s_literal(twd_patch *job, twd_buffers *b) {
     }
     if (!b->avail_in) return TWD_MORE;
     size_t n = job->left < b->avail_in ? (size_t)job->left : b->avail_in;
-    if (!job->deferred) twd_xxh64_update(&job->output, b->next_in, n);
     b->run = b->next_in;
     b->run_length = n;
     b->next_in += n;
@@ -140,19 +135,13 @@ static twd_result s_done(twd_patch *job, twd_buffers *b) {
     return TWD_DONE;
 }
 
-static twd_result prove(twd_patch *job) {
-    if (!job->unproved && twd_get64(job->fixed + 8) != twd_xxh64_digest(&job->output))
-        return corrupt(job, "the bytes written are not those of the new file (altered, or made for another old file)");
-    return TWD_DONE;
-}
-
 static twd_result s_trailer(twd_patch *job, twd_buffers *b) {
     if (!collect(job, b, TWD_DELTA_TRAILER)) return TWD_MORE;
     twd_xxh64_update(&job->frame, job->fixed, 16);
     if (twd_get64(job->fixed + 16) != twd_xxh64_digest(&job->frame)) return corrupt(job, "altered (its checksum does not fit)");
     if (twd_get64(job->fixed) != job->written) return corrupt(job, "it does not write as many bytes as it says");
     job->state = s_done;
-    return job->deferred || prove(job) == TWD_DONE ? TWD_RUNNING : TWD_CORRUPT;
+    return TWD_RUNNING;
 }
 
 static twd_result s_op(twd_patch *job, twd_buffers *b) {
@@ -203,55 +192,21 @@ twd_result twd_patch_step(twd_patch *job, twd_buffers *b) {
     }
 }
 
-static void copied(twd_patch *job, uint64_t length) {
+twd_result twd_patch_copied(twd_patch *job, uint64_t length) {
+    if (job->state != s_copy || length > job->left) return corrupt(job, "more was copied than was asked for");
     job->copy_offset += length;
     job->left -= length;
     job->matched_bytes += length;
-}
-
-/* The sum of each block goes into the output's, in place of its bytes. */
-twd_result twd_patch_copied(twd_patch *job, const uint8_t *data, size_t length) {
-    if (job->state != s_copy || length > job->left) return corrupt(job, "more was copied than was asked for");
-    while (length) {
-        uint64_t behind = job->old_length - job->copy_offset + job->held; /* of the old file, from the start of the block */
-        size_t block = behind < job->block_length ? (size_t)behind : job->block_length, n = twd_min(block - job->held, length);
-        uint8_t sums[8 * TWD_GROUP];
-        if (n == block) {
-            n = twd_min(job->copy_offset + length < job->old_length ? length - length % block : length, block * TWD_GROUP);
-            twd_xxh64_update(&job->output, sums, twd_patch_sum(job, data, n, sums));
-        } else {
-            if (!job->held) twd_xxh64_begin(&job->block, job->seed);
-            twd_xxh64_update(&job->block, data, n);
-            job->held += (uint32_t)n;
-            if (job->held == block) {
-                twd_put64(sums, twd_xxh64_digest(&job->block));
-                twd_xxh64_update(&job->output, sums, 8);
-                job->held = 0;
-            }
-        }
-        copied(job, n);
-        data += n;
-        length -= n;
-    }
     return TWD_DONE;
 }
 
-twd_result twd_patch_skipped(twd_patch *job, uint64_t length) {
-    if (job->state != s_copy || length > job->left) return corrupt(job, "more was copied than was asked for");
-    job->unproved = !job->deferred;
-    job->held = 0;
-    copied(job, length);
-    return TWD_DONE;
-}
+void twd_patch_take_bytes(twd_patch *job, const uint8_t *data, size_t length) { twd_xxh64_update(&job->output, data, length); }
 
-void twd_patch_defer(twd_patch *job) { job->deferred = 1; }
-
-uint32_t twd_patch_block_length(const twd_patch *job) { return job->block_length; }
-
-size_t twd_patch_sum(const twd_patch *job, const uint8_t *data, size_t length, uint8_t *out) {
-    uint8_t *p = out;
+/* The sums of whole blocks at data, of which the last may be the short one: of a group together, as far as there are enough. */
+static void take_whole(twd_patch *job, const uint8_t *data, size_t length) {
     while (length) {
         uint64_t sums[TWD_GROUP];
+        uint8_t packed[8 * TWD_GROUP];
         size_t n = twd_min(job->block_length, length), count = 1;
         if (job->kernel->sums && length / TWD_GROUP >= job->block_length) {
             job->kernel->sums(data, n, job->seed, NULL, sums);
@@ -259,18 +214,44 @@ size_t twd_patch_sum(const twd_patch *job, const uint8_t *data, size_t length, u
         } else {
             sums[0] = twd_xxh64(data, n, job->seed);
         }
-        for (size_t k = 0; k < count; k++, p += 8) twd_put64(p, sums[k]);
+        for (size_t k = 0; k < count; k++) twd_put64(packed + 8 * k, sums[k]);
+        twd_xxh64_update(&job->output, packed, 8 * count);
         data += n;
         length -= n;
     }
-    return (size_t)(p - out);
 }
 
-void twd_patch_account(twd_patch *job, const uint8_t *data, size_t length) { twd_xxh64_update(&job->output, data, length); }
+twd_result twd_patch_take_blocks(twd_patch *job, uint64_t offset, const uint8_t *data, size_t length) {
+    if (offset > job->old_length || length > job->old_length - offset) return TWD_CORRUPT;
+    while (length) {
+        uint64_t behind = job->old_length - offset;
+        size_t within = (size_t)(offset % job->block_length), n = length - length % job->block_length;
+        if (behind == length) n = length;
+        if (!within && n) {
+            take_whole(job, data, n);
+        } else {
+            size_t left = behind < job->block_length - within ? (size_t)behind : job->block_length - within; /* of the block */
+            n = twd_min(left, length);
+            if (!within) twd_xxh64_begin(&job->block, job->seed);
+            twd_xxh64_update(&job->block, data, n);
+            if (n == left) {
+                uint8_t sum[8];
+                twd_put64(sum, twd_xxh64_digest(&job->block));
+                twd_xxh64_update(&job->output, sum, sizeof sum);
+            }
+        }
+        offset += n;
+        data += n;
+        length -= n;
+    }
+    return TWD_DONE;
+}
 
 twd_result twd_patch_prove(twd_patch *job) {
     if (job->state != s_done) return TWD_CORRUPT;
-    return prove(job);
+    if (twd_get64(job->fixed + 8) != twd_xxh64_digest(&job->output))
+        return corrupt(job, "the bytes written are not those of the new file (altered, or made for another old file)");
+    return TWD_DONE;
 }
 
 uint64_t twd_patch_literal_bytes(const twd_patch *job) { return job->literal_bytes; }

@@ -175,9 +175,8 @@ bytes make_delta(bytes signature, bytes new_file, portions p, twd_search_stats *
     return out;
 }
 
-static twd_result apply(bytes old, bytes delta, portions p, uint64_t most, int defer, bytes *out) {
+static twd_result apply(bytes old, bytes delta, portions p, uint64_t most, int late, bytes *out) {
     twd_patch *job = twd_patch_new(any_kernel(), most);
-    if (defer) twd_patch_defer(job);
     twd_result result = TWD_MORE;
     CHECK(job);
     *out = bytes_of("", 0);
@@ -190,23 +189,18 @@ static twd_result apply(bytes old, bytes delta, portions p, uint64_t most, int d
             if (result == TWD_LITERAL) {
                 CHECK(b.run >= portion.data && b.run + b.run_length <= portion.data + n);
                 bytes_append(out, b.run, b.run_length);
-                if (defer) twd_patch_account(job, b.run, b.run_length);
+                twd_patch_take_bytes(job, b.run, b.run_length);
             } else if (result == TWD_COPY) {
                 CHECK(b.copy_length > 0);
                 if (b.copy_offset > old.length || b.copy_length > old.length - b.copy_offset) {
                     result = TWD_CORRUPT; /* the old file is shorter than the stream says */
                     break;
                 }
-                size_t part = twd_min(p.out, (size_t)b.copy_length);
-                if (defer) {
-                    part = (size_t)b.copy_length;
-                    bytes sums = bytes_random(8 * ((part - 1) / twd_patch_block_length(job) + 1), 1);
-                    CHECK(twd_patch_sum(job, old.data + b.copy_offset, part, sums.data) == sums.length);
-                    twd_patch_account(job, sums.data, sums.length);
-                    CHECK(twd_patch_skipped(job, part) == TWD_DONE);
-                    bytes_free(&sums);
-                } else {
-                    CHECK(twd_patch_copied(job, old.data + b.copy_offset, part) == TWD_DONE);
+                size_t part = late ? (size_t)b.copy_length : twd_min(p.out, (size_t)b.copy_length);
+                CHECK(twd_patch_copied(job, part) == TWD_DONE);
+                for (size_t done = 0, some; done < part; done += some) {
+                    some = late ? twd_min(1 + random_below(p.out), part - done) : part;
+                    CHECK(twd_patch_take_blocks(job, b.copy_offset + done, old.data + b.copy_offset + done, some) == TWD_DONE);
                 }
                 bytes_append(out, old.data + b.copy_offset, part);
             } else {
@@ -216,7 +210,7 @@ static twd_result apply(bytes old, bytes delta, portions p, uint64_t most, int d
         }
         bytes_free(&portion);
     }
-    if (defer && result == TWD_DONE) result = twd_patch_prove(job);
+    if (result == TWD_DONE) result = twd_patch_prove(job);
     if (result == TWD_DONE) CHECK(twd_patch_literal_bytes(job) + twd_patch_matched_bytes(job) == out->length);
     CHECK(twd_patch_reason(job));
     twd_patch_free(job);
@@ -224,11 +218,11 @@ static twd_result apply(bytes old, bytes delta, portions p, uint64_t most, int d
 }
 
 twd_result apply_patch(bytes old, bytes delta, portions p, uint64_t most, bytes *out) {
-    bytes deferred;
+    bytes again;
     twd_result result = apply(old, delta, p, most, 0, out);
-    CHECK(apply(old, delta, p, most, 1, &deferred) == result);
-    CHECK(result != TWD_DONE || bytes_equal(*out, deferred));
-    bytes_free(&deferred);
+    CHECK(apply(old, delta, p, most, 1, &again) == result);
+    CHECK(result != TWD_DONE || bytes_equal(*out, again));
+    bytes_free(&again);
     return result;
 }
 

@@ -122,7 +122,7 @@ static void lying_deltas_are_refused(void) {
         twd_buffers b = {.next_in = d.data, .avail_in = d.length};
         twd_result result;
         while ((result = twd_patch_step(job, &b)) == TWD_LITERAL || result == TWD_COPY)
-            if (result == TWD_COPY) CHECK(twd_patch_copied(job, old.data + b.copy_offset, (size_t)b.copy_length) == TWD_DONE);
+            if (result == TWD_COPY) CHECK(twd_patch_copied(job, b.copy_length) == TWD_DONE);
         CHECK(result == TWD_CORRUPT);
         CHECK(!strcmp(twd_patch_reason(job), lies[i].why));
         CHECK(twd_patch_step(job, &b) == TWD_CORRUPT); /* and stays so */
@@ -153,7 +153,9 @@ static void careless_callers_are_safe(void) {
     twd_search_free(job);
     twd_table_free(table);
     twd_patch *patch = twd_patch_new(any_kernel(), 10);
-    CHECK(twd_patch_copied(patch, old.data, 1) == TWD_CORRUPT);
+    CHECK(twd_patch_take_blocks(patch, 0, old.data, 1) == TWD_CORRUPT);
+    CHECK(twd_patch_prove(patch) == TWD_CORRUPT);
+    CHECK(twd_patch_copied(patch, 1) == TWD_CORRUPT);
     twd_patch_free(patch);
     bytes_free(&old);
     bytes_free(&new_file);

@@ -327,23 +327,24 @@ class DeltaContract:
         with pytest.raises(FormatError, match="not those of the new file"):
             self.patched(apply, old, [stream])
 
-    def test_copies_by_the_caller(self, make: Backend, apply: Backend) -> None:
-        """A caller that copies by itself is asked for each range, in order with the literals; what it copied is not looked at."""
+    def test_proof_by_the_caller(self, make: Backend, apply: Backend) -> None:
+        """A caller that proves the new file by itself is given all of it, in order; then only the stream has to be unaltered."""
         old, new, _ = PAIRS["byte altered"]
         stream = b"".join(make.delta(self.signature(make, old, 16), new))
-        for whole in (True, False):
-            out, asked = io.BytesIO(), []
-
-            def copy(offset: int, length: int, out: io.BytesIO = out, asked: list[tuple[int, int]] = asked) -> None:
-                asked.append((offset, length))
-                out.write(old[offset : offset + length])
-
-            done = apply.patch(old, [stream] if whole else cut(stream, 1), out, copy=copy)
-            assert asked == [op for op in operations(stream) if isinstance(op, tuple)]
-            assert out.getvalue() == new
+        for ops in ([stream], cut(stream, 1)):
+            out, proved = io.BytesIO(), bytearray()
+            done = apply.patch(old, ops, out, prove=proved.extend)
+            assert out.getvalue() == new == proved
             assert (done.literal_bytes, done.matched_bytes) == (16, 284)
-        with pytest.raises(FormatError, match="altered"):
-            apply.patch(old, [stream[:-9] + b"x" + stream[-8:]], io.BytesIO(), copy=lambda offset, length: None)
+        other = bytes(byte ^ 1 for byte in old)
+        out, proved = io.BytesIO(), bytearray()
+        apply.patch(io.BytesIO(other), [stream], out, prove=proved.extend)
+        assert out.getvalue() == proved != new
+        for wrong in (stream[:-9] + b"x" + stream[-8:], stream[:-1], stream + b"x"):
+            with pytest.raises(FormatError):
+                apply.patch(old, [wrong], io.BytesIO(), prove=len)
+        with pytest.raises(FormatError, match="shorter"):
+            apply.patch(io.BytesIO(old[:100]), [stream], io.BytesIO(), prove=len)
 
     def test_economy(self, make: Backend) -> None:
         """The number of operations: one copy for equal files, one literal for an insertion, and no block lost beside an edit."""

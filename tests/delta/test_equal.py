@@ -268,6 +268,10 @@ def test_spread_patch(core, block_length: int, threads: int) -> None:
         done = native.patch(Anywhere(old), [stream], out, executor=executor)
         assert out.getvalue() == new
         assert done == native.patch(old, [stream], io.BytesIO())
+        proved = bytearray()
+        out = io.BytesIO()
+        assert done == native.patch(Anywhere(old), [stream], out, executor=executor, prove=proved.extend)
+        assert out.getvalue() == proved == new
         altered = bytearray(old)
         altered[0] ^= 1
         altered[-1] ^= 1
@@ -348,7 +352,7 @@ class FailingAnywhere(Failing):
 def test_errors_of_files_come_through(core, threads: int) -> None:
     """Also from other threads, and nothing is under way when the call has ended."""
     native = core("native")
-    data = random.Random(1).randbytes(6_000_000)
+    data = random.Random(1).randbytes(9_000_000)
     signature = b"".join(native.signature_chunks(bytes(10_000), 1000))
     stream = b"".join(native.delta(signature, data))
     copies = b"".join(native.delta(b"".join(native.signature_chunks(data)), data))
@@ -374,7 +378,7 @@ def test_errors_of_files_come_through(core, threads: int) -> None:
 def test_small_pieces_do_not_gather(core) -> None:
     """However the stream cuts the file up, what a batch notes of it is bounded."""
     native = core("native")
-    from twsync.delta._native_spread import MOST_PIECES
+    from twsync.delta._joining import MOST_PIECES
 
     choice = random.Random(1)
     old = choice.randbytes(20_000)

@@ -48,11 +48,11 @@ def test_runs_of_zeros_become_holes(host) -> None:
     content = blake3(b"".join(pieces)).digest()
     part = host.staging.create(content)
     for piece in pieces[:5]:
-        part.write(piece)
+        part.append(piece)
     part.keep()
     assert host.staging.find_partial(content) == sum(map(len, pieces[:5]))
     part = host.staging.resume(content)
-    part.write(pieces[5])
+    part.append(pieces[5])
     staged = part.finish()
     path = host.root / ".twsync" / "staging" / os.fsdecode(staged.name)
     assert path.read_bytes() == b"".join(pieces)
@@ -64,7 +64,7 @@ def test_an_interrupted_file_goes_on_where_it_stopped(host, make_host) -> None:
     assert host.staging.find_partial(CONTENT) == 0
     assert host.staging.open_basis(CONTENT) is None
     part = host.staging.create(CONTENT)
-    part.write(DATA[:100_000])
+    part.append(DATA[:100_000])
     part.keep()
     host.close()
     host.close = lambda: None
@@ -75,7 +75,7 @@ def test_an_interrupted_file_goes_on_where_it_stopped(host, make_host) -> None:
     os.close(basis)
     part = later.staging.resume(CONTENT)
     assert part.size == 100_000
-    part.write(bytearray(DATA[100_000:]))
+    part.append(bytearray(DATA[100_000:]))
     staged = part.finish()
     assert staged.size == len(DATA)
     assert names(later) == [staged.name.decode()]
@@ -85,26 +85,26 @@ def test_an_interrupted_file_goes_on_where_it_stopped(host, make_host) -> None:
 
 def test_a_part_that_does_not_come_out_right_is_gone(host) -> None:
     part = host.staging.create(CONTENT)
-    part.write(b"wrong")
+    part.append(b"wrong")
     assert part.finish() is None
     assert names(host) == []
     with host.staging.create(CONTENT):
         pass
     assert names(host) == []
     part = host.staging.create(CONTENT)
-    part.write(b"x")
+    part.append(b"x")
     part.discard()
     assert names(host) == []
 
 
 def test_a_new_attempt_keeps_the_old_part_as_basis_until_it_is_done(host) -> None:
     with host.staging.create(CONTENT) as part:
-        part.write(DATA[:200_000])
+        part.append(DATA[:200_000])
     with host.staging.create(CONTENT) as part:
-        part.write(DATA[:50_000])
+        part.append(DATA[:50_000])
     assert host.staging.find_partial(CONTENT) == 200_000
     part = host.staging.create(CONTENT)
-    part.write(DATA)
+    part.append(DATA)
     assert part.finish() is not None
     assert len(names(host)) == 1
 
@@ -136,7 +136,7 @@ def test_a_second_copy_for_a_second_key(host) -> None:
 def test_sweeping_by_age_and_by_size(host) -> None:
     for number, age in enumerate((30, 10, 5)):
         with host.staging.create(blake3(b"%d" % number).digest()) as part:
-            part.write(bytes(100))
+            part.append(bytes(100))
         path = max((host.root / ".twsync" / "staging").iterdir(), key=lambda path: path.stat().st_ctime_ns)
         os.utime(path, (0, time.time() - age * 86400))
     staging = Staging(host.gate)
@@ -300,7 +300,7 @@ def test_a_really_full_disk(small_disk: Path, tmp_path: Path, make_host) -> None
     part = host.staging.create(CONTENT)
     with pytest.raises(StoreError, match="is full") as caught:
         for _ in range(10):
-            part.write(DATA)
+            part.append(DATA)
     assert caught.value.code == "disk-full"
     part.keep()
     with pytest.raises(StoreError, match="no room"):

@@ -111,7 +111,7 @@ def patch(
     *,
     max_output: int | None = None,
     executor: Executor | None = None,
-    copy: Callable[[int, int], None] | None = None,
+    prove: Callable[[memoryview], object] | None = None,
 ) -> PatchStats:
     """Write to `out` the file that the delta stream `ops` makes out of `old`, in constant memory.
 
@@ -121,12 +121,11 @@ def patch(
     :param old: bytes, or a seekable binary file.
     :param ops: the stream in chunks, cut anywhere.
     :param out: a binary file.
-    :param executor: large parts are written on it while this thread reads and sums the next; at most one call at a time, and none any more
+    :param executor: if `old` has `readinto_at`, all is read, proved and written on it, best by two threads. No call is under way any more
         afterwards. The pure implementation does without.
-    :param copy: is asked, with offset and length, to put a range of the old file behind what was written, in place of reading and writing
-        it here: for a caller that can do so without looking at the bytes (`os.copy_file_range`) and proves the new file by itself. What
-        is copied so is in no checksum, and only that the stream is unaltered is known then.
+    :param prove: is given all bytes of the new file, in order, by one thread at a time, in memory that is used again: for a caller that
+        proves it by itself, by its content id. The stream's own checksum of them is not made then, only that of the stream itself.
     :param max_output: bytes after which the stream is refused: a few bytes of delta can ask for any number of copies.
     :raises FormatError: the stream is truncated, altered, followed by other bytes, does not fit `old`, or writes more than `max_output`.
     """
-    return _backend.patch(old, ops, out, max_output=max_output, executor=executor, copy=copy)
+    return _backend.patch(old, ops, out, max_output=max_output, executor=executor, prove=prove)

@@ -85,8 +85,8 @@ class Native:
         *,
         max_output: int | None = None,
         executor: Executor | None = None,
-        copy: Callable[[int, int], None] | None = None,
+        prove: Callable[[memoryview], object] | None = None,
     ) -> PatchStats:
         """See `twsync.delta.patch`."""
         most = limits.MAX_FILE_SIZE if max_output is None else min(max(max_output, 0), limits.MAX_FILE_SIZE)
-        return patched(self._kernel, old, ops, out, most, executor, copy)
+        return patched(self._kernel, old, ops, out, most, executor, prove)

@@ -31,12 +31,12 @@ def patch(
     *,
     max_output: int | None = None,
     executor: Executor | None = None,
-    copy: Callable[[int, int], None] | None = None,
+    prove: Callable[[memoryview], object] | None = None,
 ) -> PatchStats:
     """See `twsync.delta.patch`. Does one thing at a time, with or without an executor."""
     most = limits.MAX_FILE_SIZE if max_output is None else min(max(max_output, 0), limits.MAX_FILE_SIZE)
     reader = _Reader()
-    writer = _Writer(old, out, copy)
+    writer = _Writer(old, out, prove)
     parser = _parse(reader, writer, most)
     next(parser)
     for chunk in ops:
@@ -67,54 +67,58 @@ class _Reader:
 class _Writer:
     """Writes the new file and keeps its checksum."""
 
-    def __init__(self, old: BytesLike | Seekable, out: Writable, copy: Callable[[int, int], None] | None) -> None:
+    def __init__(self, old: BytesLike | Seekable, out: Writable, prove: Callable[[memoryview], object] | None) -> None:
         self._old = source = opened(old)
-        self._copy = copy
+        self._prove = prove
         self._out = out
         if not isinstance(source, memoryview):
             self._fill = filler(source)
             self._buffer = memoryview(bytearray(_READ))
         self.literal_bytes = self.matched_bytes = 0
-        #: Whether all that was written went through the checksum.
-        self.proves = True
         self.begin(0, 1)
 
     def begin(self, seed: int, block_length: int) -> None:
         """Take what the stream's header says."""
         self._seed = seed
         self._block_length = block_length
-        self.checksum = xxhash.xxh64(seed=seed)
+        self._checksum = xxhash.xxh64(seed=seed)
 
     def literal(self, data: memoryview) -> None:
         """Write bytes of the stream."""
-        self.checksum.update(data)
         self.literal_bytes += len(data)
-        write_all(self._out, data)
+        if self._prove is None:
+            self._checksum.update(data)
+        self._write(data)
 
     def copy(self, offset: int, length: int) -> None:
         """Write some blocks of the old file. Their sums stand for them in the output's.
 
         :raises FormatError: the old file ends before it.
         """
-        if self._copy is not None:
-            self.proves = False
-            self.matched_bytes += length
-            self._copy(offset, length)
-            return
         if not isinstance(self._old, memoryview):
             self._old.seek(offset)
+        self.matched_bytes += length
         while length:
             block = xxhash.xxh64(seed=self._seed)
             left = min(length, self._block_length)
             length -= left
             while left:
                 data = self._old_bytes(offset, min(left, _READ))
-                block.update(data)
-                self.matched_bytes += len(data)
-                write_all(self._out, data)
+                if self._prove is None:
+                    block.update(data)
+                self._write(data)
                 offset += len(data)
                 left -= len(data)
-            self.checksum.update(block.digest())
+            self._checksum.update(block.digest())
+
+    def is_proved(self, checksum: int) -> bool:
+        """Whether what was written has this checksum, if nobody else proves it."""
+        return self._prove is not None or checksum == self._checksum.intdigest()
+
+    def _write(self, data: memoryview) -> None:
+        if self._prove is not None:
+            self._prove(data)
+        write_all(self._out, data)
 
     def _old_bytes(self, offset: int, want: int) -> memoryview:
         """The next `want` bytes of the old file, which stand at `offset`."""
@@ -209,7 +213,7 @@ def _parse(reader: _Reader, writer: _Writer, most: int) -> Generator[None, None,
         raise FormatError("delta: altered (its checksum does not fit)")
     if total != written:
         raise FormatError("delta: it does not write as many bytes as it says")
-    if writer.proves and checksum != writer.checksum.intdigest():
+    if not writer.is_proved(checksum):
         raise FormatError("delta: the bytes written are not those of the new file (altered, or made for another old file)")
     reader.ended = True
     while True:

@@ -122,6 +122,6 @@ class Backend(Protocol):
         *,
         max_output: int | None = None,
         executor: Executor | None = None,
-        copy: Callable[[int, int], None] | None = None,
+        prove: Callable[[memoryview], object] | None = None,
     ) -> PatchStats:
         """See `twsync.delta.patch`."""

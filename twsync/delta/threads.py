@@ -62,6 +62,30 @@ class _Call:
         return False
 
 
+class Turn:
+    """When it is the turn of one of several calls that do something one after the other.
+
+    :param before: that of the call before.
+    """
+
+    __slots__ = ("_before", "_over")
+
+    def __init__(self, before: Turn | None) -> None:
+        self._before = before
+        self._over = allocate_lock()
+        self._over.acquire()
+
+    def wait(self) -> None:
+        """Until the turn of the call before is over. Once; every call has to, whatever happens to it."""
+        if self._before is not None:
+            self._before._over.acquire()
+            self._before = None
+
+    def end(self) -> None:
+        """It is the next one's turn."""
+        self._over.release()
+
+
 class Threads:
     """Some threads, which have ended when the ``with`` block is left."""
 

@@ -16,7 +16,6 @@ from twsync.delta.tuning import LARGEST_FILE
 from twsync.errors import FormatError, ProtocolError, StoreError, TwsyncError
 from twsync.limits import MAX_BULK, SIGNED_FILE, SMALL_FILE
 from twsync.peer.basis import Basis, Part, Received, largest_basis
-from twsync.peer.joining import THREADS, Joining
 from twsync.peer.needs import Need
 from twsync.peer.pace import unpack
 from twsync.peer.streams import Feed
@@ -141,17 +140,16 @@ def take_in(need: Need, opening: Opening, feed: Chunks, signatures: Signatures) 
         if basis is None:
             literal = 0
             for data in _unpacked(feed, need.size - opening.offset):
-                partial.write(data)
+                partial.append(data)
                 literal += len(data)
             return _finish(partial, signatures), literal, opening.offset
         basis.seek(0)
         most = need.size + need.size // 8 + _DELTA_OVERHEAD
         chunks = _unpacked(feed, most)
         try:
-            with Threads(THREADS) as beside:
-                joining = Joining(basis, partial, beside)
-                stats = delta.patch(basis, chunks, joining, max_output=need.size, copy=joining.copy)
-                joining.end()
+            # The content id proves it: the core has no sums to make.
+            with Threads(2) as beside:
+                stats = delta.patch(basis, chunks, partial, max_output=need.size, executor=beside, prove=partial.prove)
         except FormatError:
             # It does not fit the basis, or was spoilt on the way: read to its end, then ask again.
             partial.discard()

@@ -47,7 +47,7 @@ class Home(Protocol):
 
 
 class Partial:
-    """A file being received: write, then `finish`, `keep` or `discard`. With `with` it is kept unless one of them came first.
+    """A file being received: `append`, then `finish`, `keep` or `discard`. With `with` it is kept unless one of them came first.
 
     :param content: its content id; empty if nobody knows it yet. Then it is whatever comes.
     """
@@ -71,25 +71,25 @@ class Partial:
             self._hasher.update(data)
             self.size += len(data)
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Append; all of it or an error.
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        """These bytes come next; all of them or an error.
 
         :raises StoreError: `disk-full`, `read-only`.
         """
         self.prove(data)
-        return self.put(data)
+        self.write(data)
 
     def prove(self, data: bytes | bytearray | memoryview) -> None:
-        """The half of `write` that needs no disk: these bytes come next. Another thread may `put` what came before, or these."""
+        """The half of `append` that needs no disk. Another thread may `write` what came before, or these."""
         self._hasher.update(data)
         if self.signing is not None:
             with memoryview(data) as view:
                 self.signing.update(view)
 
-    def put(self, data: bytes | bytearray | memoryview) -> int:
-        """The other half of `write`.
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """The other half of `append`; returns how many bytes there were.
 
-        :raises StoreError: as `write`.
+        :raises StoreError: as `append`.
         """
         with disk_errors(self._where):
             if _only_zeros(data):
