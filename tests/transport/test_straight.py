@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -207,32 +208,76 @@ def test_silent_end_of_the_other_process_is_noticed(pair):
     assert pair.client_end.lost.code == "connection-lost"
 
 
-def flood(request, monkeypatch):
-    """A pair of the straight way, and a call for one turn that tells how many tiny frames were taken in it, out of one record."""
-    monkeypatch.setattr(widetls, "openssl", functions(request))
-    pair = Pair()
+class Flood:
+    """Tiny frames, far more than are taken in during one turn, in few records."""
+
     ping = head(FrameType.PING, 0)
 
-    def turn():
-        before = pair.server.frame_bytes_received
-        pair.reactor.iterate(0.01)
-        return (pair.server.frame_bytes_received - before) // len(ping)
+    def __init__(self, pair, behind=b""):
+        self.pair = pair
+        pair.client._wire.write(self.ping * (10 * widetls.STEPS) + behind)
 
-    pair.client._wire.write(ping * (10 * straight.STEPS))
-    return pair, turn
+    def turn(self):
+        """One turn of the reactor; how many frames were taken in."""
+        before = self.pair.server.frame_bytes_received
+        self.pair.reactor.iterate(0.01)
+        return (self.pair.server.frame_bytes_received - before) // len(self.ping)
 
 
-def test_tiny_frames_do_not_hold_up_everybody_else(request, monkeypatch):
-    pair, turn = flood(request, monkeypatch)
-    taken = [turn() for _ in range(20)]
-    assert sum(taken) == 10 * straight.STEPS, "also those of which the socket does not tell any more"
-    assert max(taken) <= 2 * straight.STEPS
-    pair.close()
+def test_tiny_frames_do_not_hold_up_everybody_else(pair):
+    flood = Flood(pair)
+    taken = [flood.turn() for _ in range(20)]
+    assert sum(taken) == 10 * widetls.STEPS, "also those of which the socket does not tell any more"
+    assert max(taken) <= 2 * widetls.STEPS
+
+
+def message(number):
+    payload = m.encode(m.RoundEnd(number, False))
+    return head(FrameType.CONTROL, len(payload)) + payload
+
+
+def test_behind_tiny_frames_the_order_is_kept(pair):
+    pair.client_end.messages.clear()
+    pair.server_end.messages.clear()
+    Flood(pair, message(7))
+    pair.client.send(m.RoundEnd(8, False))
+    pair.client.send_bulk(FrameType.DATA, 7, content(MIB))
+    pair.client.close(SessionError("The disk is full.", "disk-full"))
+    pair.turn(lambda: pair.server_end.lost and pair.client_end.lost)
+    assert pair.server_end.messages == [m.RoundEnd(7, False), m.RoundEnd(8, False), m.Error("disk-full", "The disk is full.")]
+    assert bytes(pair.server_end.data) == content(MIB)
+
+
+def test_who_pauses_between_tiny_frames_is_given_no_more_than_what_was_read(pair):
+    flood = Flood(pair)
+    while not flood.turn():
+        pass
+    pair.server.pause()
+    pair.turn(lambda: not flood.turn())
+    before = pair.server.frame_bytes_received
+    sending = send_all(pair, pair.client, content(16 * MIB))
+    for _ in range(50):
+        assert not flood.turn()
+    assert pair.server.frame_bytes_received == before and not sending.called
+    pair.server.resume()
+    pair.turn(lambda: len(pair.server_end.data) == 16 * MIB)
+    pair.wait(sending)
+
+
+def test_frames_before_an_impossible_record_are_handed_on(pair):
+    Flood(pair, message(7))
+    raw = b"\x17\x03\x03\x00\x20" + bytes(32)  # not encrypted by who it seems to be from
+    if way(pair.client):
+        os.write(way(pair.client).fileno(), raw)
+    else:
+        pair.client.transport.transport.write(raw)
+    pair.turn(lambda: pair.server_end.lost)
+    assert pair.server_end.messages[-1] == m.RoundEnd(7, False)
 
 
 @pytest.mark.parametrize("mistake", [False, True])
-def test_end_between_tiny_frames(request, monkeypatch, mistake):
-    pair, turn = flood(request, monkeypatch)
+def test_end_between_tiny_frames(pair, monkeypatch, mistake):
+    flood = Flood(pair)
     took, mistakes = pair.server.took, [ZeroDivisionError()]
 
     def failing(count):
@@ -240,7 +285,7 @@ def test_end_between_tiny_frames(request, monkeypatch, mistake):
             raise mistakes.pop()
         took(count)
 
-    while not turn():
+    while not flood.turn():
         pass
     if mistake:
         monkeypatch.setattr(pair.server, "took", failing)
@@ -249,7 +294,6 @@ def test_end_between_tiny_frames(request, monkeypatch, mistake):
     for _ in range(20):
         pair.reactor.iterate(0.01)
     assert pair.server_end.lost and pair.client_end.lost
-    pair.close()
 
 
 def test_impossible_frame_ends_the_connection(pair):

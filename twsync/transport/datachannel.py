@@ -241,22 +241,8 @@ class DataChannel(protocol.Protocol):
             if self.secured is not None:
                 self.secured(self)
 
-    def dataReceived(self, data: bytes) -> None:
-        """One piece of the stream."""
-        view = memoryview(data)
-        while view and self._ended is None:
-            room = self.room()
-            count = min(len(room), len(view))
-            room[:count] = view[:count]
-            view = view[count:]
-            self.took(count)
-
-    def room(self) -> memoryview:
-        """Where the next bytes of the stream belong. What comes after the end is not looked at."""
-        return self._decoder.room() if self._ended is None and self._inner is None else self._beside()
-
     def rooms(self) -> Sequence[Room]:
-        """The same, as far as can be foreseen."""
+        """Where the next bytes of the stream belong, as far as can be foreseen. What comes after the end is not looked at."""
         return self._decoder.rooms() if self._ended is None and self._inner is None else (Room(self._beside()),)
 
     def _beside(self) -> memoryview:

@@ -16,19 +16,14 @@ from enum import IntEnum
 from mmap import mmap
 from typing import Any, ClassVar, Protocol
 
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twsync.limits import KIB
 from twsync.peerwire.frames import RUN, Room
-from twsync.transport.interfaces import Clock, Delayed
+from twsync.transport.interfaces import Clock
 
 #: Bytes of each direction's buffer: they stay in a second-level cache.
 STROKE = 256 * KIB
-#: Bytes taken from the socket in one turn of the reactor, which then takes about two milliseconds.
-TURN = 4096 * KIB
-#: Times that frames are handed on in one turn: tiny ones take far longer than their bytes, and must not keep everybody else waiting.
-STEPS = 256
 
 
 class Result(IntEnum):
@@ -134,8 +129,6 @@ class Straight:
     :param broken: called with a reason when the reactor gives it up: `readable` or `writable` failed, or the reactor ends.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         functions: OpenSSL,
@@ -161,7 +154,6 @@ class Straight:
         self._descriptor = os.dup(descriptor)
         wire.socket = self._descriptor
         self._working = False
-        self._soon: Delayed | None = None
         try:
             wire.ssl, wire.outgoing = functions.take(connection)
         except AttributeError:
@@ -229,19 +221,6 @@ class Straight:
         if not self.closed:
             (self._reactor.addReader if wanted else self._reactor.removeReader)(self)
 
-    def read_on(self) -> None:
-        """Call `readable` in the next turn of the reactor, whether the socket has anything or not."""
-        if not self.closed and self._soon is None:
-            self._soon = self._reactor.callLater(0, self._read_on)
-
-    def _read_on(self) -> None:
-        self._soon = None
-        try:
-            self._readable()
-        except Exception:  # as the reactor has it
-            self._log.failure("what came on a data connection could not be handled")
-            self.connectionLost(Failure())
-
     def watch_writing(self, wanted: bool) -> None:
         """Whether to call `writable`."""
         if not self.closed:
@@ -252,9 +231,6 @@ class Straight:
         if not self.closed:
             self.watch_reading(False)
             self.watch_writing(False)
-            if self._soon is not None:
-                self._soon.cancel()
-                self._soon = None
             descriptor, self._descriptor, self._wire.socket = self._descriptor, -1, -1
             os.close(descriptor)
             if not self._working:

@@ -17,27 +17,29 @@ from typing import Any, Protocol, cast
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
 from twisted.internet.interfaces import IReactorFDSet, ITCPTransport
 from twisted.internet.protocol import Factory
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from twsync.limits import MIB
 from twsync.peerwire.frames import Room
-from twsync.transport.interfaces import Clock, StreamTransport
-from twsync.transport.straight import STEPS, TURN, Result, Straight, openssl
+from twsync.transport.interfaces import Clock, Delayed, StreamTransport
+from twsync.transport.straight import Result, Straight, openssl
 from twsync.transport.tls import ClientTls, ServerTls
 
 #: Bytes taken from and given to the socket at once.
 STROKE = MIB
+#: Bytes taken from the socket by the C core in one turn of the reactor, which then takes about two milliseconds.
+TURN = 4 * MIB
+#: Times that frames are handed on in one turn: tiny ones take far longer than their bytes, and must not keep everybody else waiting.
+STEPS = 256
 #: A TLS record's content, and what a record adds to it.
 RECORD = 16 * 1024
 RECORD_OVERHEAD = 22
 
 
 class StreamReceiver(Protocol):
-    """What the wrapped protocol has to be to be given the stream without a copy."""
-
-    def dataReceived(self, data: bytes) -> None:
-        """A piece of the stream, as any Twisted protocol takes it."""
+    """What the wrapped protocol is: it says where the stream belongs, and is given it without a copy."""
 
     def rooms(self) -> Sequence[Room]:
         """Where the next bytes belong; not empty."""
@@ -50,11 +52,14 @@ class WideTls(TLSMemoryBIOProtocol):
     """The TLS transport of a data connection.
 
     It begins as Twisted has it. When the handshake is done and nothing waits to be written it takes the straight way (see `straight`), if
-    there is one for this transport and the wrapped protocol is a `StreamReceiver`.
+    there is one for this transport.
     """
 
+    _log = Logger()
+    factory: WideTlsFactory
     _straight: Straight | None = None
     _reading = True
+    _next_turn: Delayed | None = None
     _given = 0
     _taken = 0
 
@@ -86,20 +91,24 @@ class WideTls(TLSMemoryBIOProtocol):
         self._straighten()
 
     def pauseProducing(self) -> None:
-        """Read no more."""
+        """Read no more; what was already read is still handed on."""
         self._reading = False
-        if self._straight is not None:
-            self._straight.watch_reading(False)
-        else:
-            cast(StreamTransport, self.transport).pauseProducing()
+        self._watch_reading()
 
     def resumeProducing(self) -> None:
         """Read on."""
         self._reading = True
+        self._watch_reading()
+
+    def _watch_reading(self) -> None:
+        # Not while there is enough for the next turn.
+        wanted, transport = self._reading and self._next_turn is None, cast(StreamTransport, self.transport)
         if self._straight is not None:
-            self._straight.watch_reading(True)
+            self._straight.watch_reading(wanted)
+        elif wanted:
+            transport.resumeProducing()
         else:
-            cast(StreamTransport, self.transport).resumeProducing()
+            transport.pauseProducing()
 
     def abortConnection(self) -> None:
         """Close at once."""
@@ -107,9 +116,18 @@ class WideTls(TLSMemoryBIOProtocol):
         self._leave()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """The TCP connection is gone."""
-        self._leave()
+        """The TCP connection is gone. Of what was not handed on yet one more turn is."""
+        if self._straight is not None:
+            self._straight.close()
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._straight is not None:
+            self._straight.close()
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
 
     def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
         """Send pieces together, without a copy if they are large."""
@@ -163,44 +181,75 @@ class WideTls(TLSMemoryBIOProtocol):
                 return
 
     def _flushReceiveBIO(self) -> None:
-        pieces: list[bytes] = []
-        receive = self._tlsConnection.recv
+        """Take in what there is, for one turn of the reactor; the straight way calls this too when there is something."""
+        straight = self._straight
+        upto = straight.received + TURN if straight is not None else 0
+        steps = 0
+        while not (self._aborted or self._lostTLSConnection):
+            if steps == STEPS:
+                self._take_turns()
+                break
+            steps += 1
+            if not (self._take_in() if straight is None or straight.closed else self._take_in_straight(straight, upto)):
+                break
+        if not self._lostTLSConnection:
+            self._flushSendBIO()
+
+    def _take_turns(self) -> None:
+        """Go on in the next turn: the socket does not tell of what is decrypted already, or in a buffer."""
+        if self._next_turn is None:
+            self._next_turn = self.factory.clock.callLater(0, self._turn)
+            self._watch_reading()
+
+    def _turn(self) -> None:
+        self._next_turn = None
         try:
-            while not self._lostTLSConnection:
-                pieces.append(receive(RECORD))
+            self._flushReceiveBIO()
+        except Exception:  # as the reactor has it
+            self._log.failure("what came on a data connection could not be handled")
+            self.abortConnection()
+        if self._next_turn is None:
+            self._watch_reading()
+
+    def _take_in(self) -> bool:
+        """Decrypt a record, or of its content what there is room for, and hand it on.
+
+        :returns: whether there may be more.
+        """
+        receiver = cast(StreamReceiver, self.wrappedProtocol)
+        room = receiver.rooms()[0].into
+        try:
+            got = self._tlsConnection.recv_into(cast(Any, room), min(len(room), RECORD))
         except WantReadError:
-            self._hand_on(pieces)
+            return False
         except ZeroReturnError:
-            self._hand_on(pieces)
             self._shutdownTLS()  # type: ignore[no-untyped-call]
             self._tlsShutdownFinished(None)  # type: ignore[no-untyped-call]
+            return False
         except Error:
-            failure = Failure()
-            self._hand_on(pieces)
-            self._tlsShutdownFinished(failure)  # type: ignore[no-untyped-call]
-        self._flushSendBIO()
-
-    def _hand_on(self, pieces: list[bytes]) -> None:
-        for piece in pieces:
-            if not self._aborted:
-                cast(StreamReceiver, self.wrappedProtocol).dataReceived(piece)
+            self._tlsShutdownFinished(Failure())  # type: ignore[no-untyped-call]
+            return False
+        receiver.took(got)
+        return True
 
     # --- the straight way ------------------------------------------------------------------------------------------------------------
 
     def _straighten(self) -> None:
         """Take the straight way from now on, if it can be taken now."""
         over = self.disconnecting or self._lostTLSConnection or self._aborted
-        if openssl is None or self._straight is not None or not self._handshakeDone or self._appSendBuffer or over:
+        if openssl is None or self._straight is not None or not self._handshakeDone or self._appSendBuffer or self._next_turn or over:
             return
         transport: Any = self.transport
         reactor: Any = getattr(transport, "reactor", None)
-        if not IReactorFDSet.providedBy(reactor) or not hasattr(self.wrappedProtocol, "rooms"):
+        if not IReactorFDSet.providedBy(reactor):
             return
         try:
             if transport.dataBuffer or transport._tempDataBuffer:
                 return  # the next piece may find it written
             descriptor = transport.getHandle().fileno()
-            self._straight = Straight(openssl, self._tlsConnection, descriptor, reactor, self._readable, self._writable, self._broken)
+            self._straight = Straight(
+                openssl, self._tlsConnection, descriptor, reactor, self._flushReceiveBIO, self._writable, self._broken
+            )
         except (AttributeError, TypeError, OSError):  # another kind of transport, or names that have changed
             return
         transport.pauseProducing()
@@ -209,10 +258,6 @@ class WideTls(TLSMemoryBIOProtocol):
     def _broken(self, reason: Failure) -> None:
         """The reactor watches nothing else of this connection: what it says goes to the transport, which may know already."""
         cast(Any, self.transport).connectionLost(reason)
-
-    def _leave(self) -> None:
-        if self._straight is not None:
-            self._straight.close()
 
     def _send(self, straight: Straight, pieces: Sequence[bytes | memoryview]) -> None:
         """Send `pieces` behind what waits already; what the socket does not take waits in `_appSendBuffer`, where Twisted looks for it."""
@@ -246,35 +291,27 @@ class WideTls(TLSMemoryBIOProtocol):
         if self._straight is not None and (self._lostTLSConnection or not self._appSendBuffer):
             self._straight.watch_writing(False)
 
-    def _readable(self) -> None:
-        """Take in what there is, for one turn of the reactor."""
-        straight, receiver = self._straight, cast(StreamReceiver, self.wrappedProtocol)
-        assert straight is not None
-        upto, steps = straight.received + TURN, 0
-        while not (self._aborted or self._lostTLSConnection or straight.closed):
-            if steps == STEPS:
-                straight.read_on()  # what is decrypted already, or in the buffer, the socket does not tell of
-                break
-            steps += 1
-            result, got = straight.receive(receiver.rooms(), max(0, upto - straight.received) if self._reading else 0)
-            if got:
-                receiver.took(got)
-            if result is Result.DONE:
-                continue
-            if result is Result.TLS:
-                self._flushReceiveBIO()
-            elif result is Result.EOF:
-                straight.watch_reading(False)
-                cast(StreamTransport, self.transport).loseConnection()
-            elif result is Result.LOST:
-                cast(StreamTransport, self.transport).abortConnection()
-            break
-        if not self._lostTLSConnection:
-            self._flushSendBIO()
+    def _take_in_straight(self, straight: Straight, upto: int) -> bool:
+        """As `_take_in`, as far as the receiver can foresee where the bytes belong.
+
+        :param upto: about so many bytes may be taken from the socket, of all that ever were.
+        """
+        receiver = cast(StreamReceiver, self.wrappedProtocol)
+        result, got = straight.receive(receiver.rooms(), max(0, upto - straight.received) if self._reading else 0)
+        if got:
+            receiver.took(got)
+        if result is Result.TLS:
+            return self._take_in()
+        if result is Result.EOF:
+            straight.watch_reading(False)
+            cast(StreamTransport, self.transport).loseConnection()
+        elif result is Result.LOST:
+            cast(StreamTransport, self.transport).abortConnection()
+        return result is Result.DONE
 
 
 class WideTlsFactory(TLSMemoryBIOFactory):
-    """Wraps a factory's protocols in :class:`WideTls`."""
+    """Wraps a factory's protocols, which are `StreamReceiver`, in :class:`WideTls`."""
 
     protocol = WideTls
 
@@ -282,4 +319,5 @@ class WideTlsFactory(TLSMemoryBIOFactory):
 
     def __init__(self, creator: ClientTls | ServerTls, wrapped: Factory[Any], clock: Clock) -> None:
         factory: Any = wrapped
+        self.clock = clock
         super().__init__(cast(Any, creator), isinstance(creator, ClientTls), factory, clock=cast(Any, clock))
