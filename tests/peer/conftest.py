@@ -1,26 +1,42 @@
-"""Two ends of a session in one process: an in-memory data channel, real stores, real threads, a reactor of a few lines."""
+"""Two ends of a session in one process: a data channel in memory, real stores, real threads, a reactor of a few lines.
+
+The channel and its strictness about memory (tests/contracts/) are importable as ``memory_channel`` and ``strict_memory``.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
 import queue
+import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from twsync.errors import SessionError
 from twsync.peer import exchange
 from twsync.peer.streams import Workshop
 from twsync.peerwire import messages
-from twsync.peerwire.frames import Decoder, Frame, FrameType, encode
 from twsync.reconcile.model import Policy, Side, SyncType
 from twsync.store.ignore import Ignore
 from twsync.store.journal import Journal
 from twsync.store.paths import Gate
+
+CONTRACTS = str(Path(__file__).parent.parent / "contracts")
+if CONTRACTS not in sys.path:
+    sys.path.append(CONTRACTS)
+
+from memory_channel import MemoryChannel  # noqa: E402
+from strict_memory import overwrite_what_is_given_back  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def strict_memory(monkeypatch):
+    """Memory that is used too early shows."""
+    overwrite_what_is_given_back(monkeypatch)
 
 
 class Loop(Clock):
@@ -49,115 +65,6 @@ class Loop(Clock):
                 call(*args, **kwargs)
                 self.advance(now - last)
             last = now
-
-
-class MemoryChannel:
-    """One end of a data channel in memory; frames go through the real encoder and decoder.
-
-    :ivar spoil: called with each frame about to be sent (its number and bytes); returns the bytes to send, None for cutting the
-        connection instead.
-    """
-
-    def __init__(self, loop, spoil=None, rate=None):
-        self.loop = loop
-        self.rate = rate
-        self.other = None
-        self.hello = None
-        self.spoil = spoil
-        self.sent_frames = []
-        self.numbers = itertools.count()
-        self.wire_sent = self.wire_received = 0
-        self._decoder = Decoder()
-        self._receiver = None
-        self._paused = False
-        self._inbox = []
-        self._ended = None
-        self._told = False
-
-    def receive(self, receiver):
-        self._receiver = receiver
-        self._later(self._deliver)
-
-    def send(self, message):
-        self.send_frame(Frame(FrameType.CONTROL, messages.encode(message)))
-
-    def send_bulk(self, kind, transfer, payload):
-        self.send_frame(Frame(kind, bytes(payload), transfer))
-
-    def send_frame(self, frame):
-        if self._ended is not None:
-            return
-        data = encode(frame)
-        self.sent_frames.append(frame)
-        if self.spoil is not None:
-            data = self.spoil(next(self.numbers), frame, data)
-            if data is None:
-                self.cut()
-                return
-        self.wire_sent += len(data)
-        self.other._arrive(data)
-
-    def drained(self):
-        if self._ended is not None:
-            return fail(self._ended)
-        if self.rate is None:
-            return succeed(None)
-        # A slow wire: what was sent last takes its time.
-        waiting = Deferred()
-        self.loop.callLater(len(self.sent_frames[-1].payload) / self.rate, waiting.callback, None)
-        return waiting
-
-    def pause(self):
-        self._paused = True
-
-    def resume(self):
-        self._paused = False
-        self._later(self._deliver)
-
-    def close(self, error=None):
-        if self._ended is not None:
-            return
-        if error is not None:
-            self.send(messages.Error(error.code, error.message[:500]))
-        if self._ended is None:
-            self._end(error or SessionError("The connection was closed.", "closed"))
-            self.other._arrive(None)
-
-    def cut(self):
-        """The connection breaks; what is under way still arrives."""
-        self._end(SessionError("The connection to the other device was lost.", "connection-lost"))
-        self.other._arrive(None)
-
-    def _arrive(self, data):
-        self._inbox.append(data)
-        self._later(self._deliver)
-
-    def _deliver(self):
-        while self._inbox and not self._paused and self._receiver is not None and self._ended is None:
-            data = self._inbox.pop(0)
-            if data is None:
-                self._end(SessionError("The connection to the other device was lost.", "connection-lost"))
-                return
-            self.wire_received += len(data)
-            try:
-                for frame in self._decoder.feed(data):
-                    self._receiver.frame_received(frame)
-            except Exception as error:
-                self.close(error)
-        self._tell()
-
-    def _end(self, error):
-        if self._ended is None:
-            self._ended = error
-            self._later(self._tell)
-
-    def _tell(self):
-        if self._ended is not None and self._receiver is not None and not self._told:
-            self._told = True
-            self._receiver.channel_lost(self._ended)
-
-    def _later(self, call):
-        self.loop.callFromThread(call)
 
 
 @dataclass
@@ -255,9 +162,7 @@ class World:
     ):
         """Both sides' Deferreds and channels."""
         self.number = next(self.sessions)
-        one, two = MemoryChannel(self.loop, spoil_client, rate), MemoryChannel(self.loop, spoil_server, rate)
-        one.other, two.other = two, one
-        self.channels = one, two
+        self.channels = one, two = MemoryChannel.pair(self.loop, (spoil_client, rate), (spoil_server, rate))
         self.results = [None, None]
 
         def begin(index, channel, host, terms):
@@ -280,8 +185,7 @@ class World:
         """A session of `server` with a client that is no twsync: `puppet` gets its end as `channel`, and in the end the `result`."""
         self.number = next(self.sessions)
         self.session_name = f"session-{self.number}@test"
-        puppet.channel, theirs = MemoryChannel(self.loop), MemoryChannel(self.loop)
-        puppet.channel.other, theirs.other = theirs, puppet.channel
+        puppet.channel, theirs = MemoryChannel.pair(self.loop)
         puppet.theirs, puppet.result = theirs, None
         terms = self.terms(Side.SERVER, server, sync_type, **server_more)
         work = Deferred.fromCoroutine(exchange.run(_Hello(theirs), server.collection(), terms, self.tools()))

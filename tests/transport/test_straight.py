@@ -6,166 +6,20 @@ import os
 from types import SimpleNamespace
 
 import pytest
+from channel_contract import content, send_all
 from OpenSSL.SSL import WantReadError
-from twisted.internet.defer import Deferred
+from tcp_pair import Pair, way
 from twisted.internet.protocol import Protocol
-from twisted.internet.selectreactor import SelectReactor
 
 from twsync.errors import SessionError
 from twsync.limits import MIB
 from twsync.peerwire import messages as m
 from twsync.peerwire.frames import FrameType, Room, head
-from twsync.transport import straight, tls, widetls
-from twsync.transport.connector import connect
-from twsync.transport.listener import Listener
-
-TOKEN = b"T" * 32
-#: Turns of a reactor after which something hangs.
-TURNS = 20_000
-
-
-class Collected:
-    """A receiver that adds up, and takes no more than it is allowed."""
-
-    def __init__(self, channel):
-        self.channel = channel
-        self.data = bytearray()
-        self.messages = []
-        self.lost = None
-        self.pause_at = None
-        channel.receive(self)
-
-    def frame_received(self, frame):
-        if frame.kind is FrameType.CONTROL:
-            self.messages.append(m.decode(frame.payload))
-            return
-        self.data += frame.payload
-        frame.release()
-        if self.pause_at is not None and len(self.data) >= self.pause_at:
-            self.channel.pause()
-
-    def channel_lost(self, error):
-        assert self.lost is None
-        self.lost = error
-
-
-class Pair:
-    """Two identified channels over TCP on loopback, with a reactor of their own."""
-
-    def __init__(self):
-        self.reactor = SelectReactor()
-        one, two = tls.new_device("one"), tls.new_device("two")
-        self.listener = Listener(self.reactor, two)
-        port = self.wait(Deferred.fromCoroutine(self.listener.listen("tcp:0:interface=127.0.0.1")))
-        taken = self.listener.expect(TOKEN, one.fingerprint)
-        connected = self.wait(Deferred.fromCoroutine(connect(self.reactor, [("127.0.0.1", port)], one, two.fingerprint)))
-        self.client = connected.channel
-        self.client.send(m.Hello(1, (), "call", "photos", TOKEN))
-        self.server = self.wait(taken)
-        self.client_end, self.server_end = Collected(self.client), Collected(self.server)
-        self.server.resume()
-        # The straight way begins with what comes when nothing waits to be written.
-        for number in range(2):
-            for channel, other in ((self.server, self.client_end), (self.client, self.server_end)):
-                channel.send(m.RoundEnd(number, False))
-                self.turn(lambda other=other, number=number: len(other.messages) > number)
-
-    def turn(self, done):
-        for _ in range(TURNS):
-            if done():
-                return
-            self.reactor.iterate(0.01)
-        raise AssertionError("it hangs")
-
-    def wait(self, deferred):
-        outcome = []
-        deferred.addBoth(outcome.append)
-        self.turn(lambda: outcome)
-        return outcome[0]
-
-    def close(self):
-        self.client.abort()
-        self.server.abort()
-        self.wait(Deferred.fromCoroutine(self.listener.close()))
-        self.turn(lambda: self.client_end.lost and self.server_end.lost)
-        for _ in range(5):
-            self.reactor.iterate(0.01)
-        assert [reader for reader in self.reactor.getReaders() if reader is not self.reactor.waker] == []
-        assert self.reactor.getWriters() == []
-
-
-def way(channel):
-    return channel.transport._straight
-
-
-def functions(request):
-    """OpenSSL's functions, also where TWSYNC_DELTA=pure does without them. Other names than those we know are a failure."""
-    try:
-        import twsync.delta._core  # noqa: F401
-    except ImportError:
-        request.getfixturevalue("missing")("the C core was not built; install a C compiler and build with TWSYNC_NATIVE=yes")
-    return straight.OpenSSL()
-
-
-@pytest.fixture(params=["straight", "twisted"])
-def pair(request, monkeypatch):
-    monkeypatch.setattr(widetls, "openssl", None if request.param == "twisted" else functions(request))
-    made = Pair()
-    assert (way(made.client) is None) == (way(made.server) is None) == (request.param == "twisted")
-    yield made
-    made.close()
-
-
-def content(size, salt=1):
-    return bytes((index * salt) & 0xFF for index in range(4096)) * (size // 4096)
-
-
-def send_all(pair, channel, data, piece=MIB, together=1):
-    """Send in frames, as a session does: the next few when the channel can take them, out of memory that is used again."""
-
-    async def sending():
-        memory = [bytearray(piece) for _ in range(together)]
-        for at in range(0, len(data), piece * together):
-            for number, place in enumerate(range(at, min(at + piece * together, len(data)), piece)):
-                part = data[place : place + piece]
-                memory[number][: len(part)] = part
-                channel.send_bulk(FrameType.DATA, 7, memoryview(memory[number])[: len(part)])
-            await channel.drained()
-
-    return Deferred.fromCoroutine(sending())
-
-
-@pytest.mark.parametrize("together", [1, 5])
-def test_large_content_arrives_both_ways_at_once(pair, together):
-    there, back = content(24 * MIB), content(20 * MIB, 3)
-    sending = [send_all(pair, pair.client, there, together=together), send_all(pair, pair.server, back, 300_000, together)]
-    pair.turn(lambda: len(pair.server_end.data) == len(there) and len(pair.client_end.data) == len(back))
-    assert bytes(pair.server_end.data) == there
-    assert bytes(pair.client_end.data) == back
-    for each in sending:
-        pair.wait(each)
-    assert pair.client.wire_sent == pair.server.wire_received > len(there)
-    assert pair.server.wire_sent == pair.client.wire_received < 1.01 * len(back) + 100_000
+from twsync.transport import straight, widetls
 
 
 def test_nothing_waits_for_an_acknowledgement(pair):
     assert [bool(channel.transport.getTcpNoDelay()) for channel in (pair.client, pair.server)] == [True, True]
-
-
-def test_sender_waits_for_a_receiver_that_does_not_read(pair):
-    data = content(32 * MIB)
-    pair.server_end.pause_at = 1
-    sending = send_all(pair, pair.client, data)
-    pair.turn(lambda: pair.client._write_paused and pair.server_end.data)
-    for _ in range(50):
-        pair.reactor.iterate(0)
-    held = len(pair.server_end.data)
-    assert held < 8 * MIB and not sending.called
-    pair.server_end.pause_at = None
-    pair.server.resume()
-    pair.turn(lambda: len(pair.server_end.data) == len(data))
-    assert bytes(pair.server_end.data) == data
-    pair.wait(sending)
 
 
 def test_small_pieces_are_one_record(pair):
@@ -176,29 +30,6 @@ def test_small_pieces_are_one_record(pair):
     pair.turn(lambda: len(taken.data) == 3890)
     assert bytes(taken.data) == b"".join(b"%d," % number for number in range(1000))
     assert pair.client.wire_sent - before < 3890 + 100
-
-
-def test_what_was_written_before_the_end_arrives(pair):
-    data = content(16 * MIB)
-    for at in range(0, len(data), MIB):  # far more than the socket takes, at once
-        pair.client.send_bulk(FrameType.DATA, 7, data[at : at + MIB])
-    pair.client.close(SessionError("The disk is full.", "disk-full"))
-    pair.turn(lambda: pair.server_end.lost is not None)
-    assert bytes(pair.server_end.data) == data
-    (error,) = (message for message in pair.server_end.messages if isinstance(message, m.Error))
-    assert error.code == "disk-full"
-
-
-@pytest.mark.parametrize("paused", [False, True])
-def test_lost_connection_is_noticed_while_sending(pair, paused):
-    if paused:
-        pair.client.pause()
-    sending = send_all(pair, pair.client, content(32 * MIB))
-    pair.turn(lambda: pair.server_end.data)
-    pair.server.abort()
-    failed = pair.wait(sending)
-    assert failed.check(SessionError)
-    assert pair.client_end.lost.code == "connection-lost"
 
 
 def test_silent_end_of_the_other_process_is_noticed(pair):
@@ -237,8 +68,6 @@ def message(number):
 
 
 def test_behind_tiny_frames_the_order_is_kept(pair):
-    pair.client_end.messages.clear()
-    pair.server_end.messages.clear()
     Flood(pair, message(7))
     pair.client.send(m.RoundEnd(8, False))
     pair.client.send_bulk(FrameType.DATA, 7, content(MIB))
@@ -255,7 +84,7 @@ def test_who_pauses_between_tiny_frames_is_given_no_more_than_what_was_read(pair
     pair.server.pause()
     pair.turn(lambda: not flood.turn())
     before = pair.server.frame_bytes_received
-    sending = send_all(pair, pair.client, content(16 * MIB))
+    sending = send_all(pair.client, content(16 * MIB))
     for _ in range(50):
         assert not flood.turn()
     assert pair.server.frame_bytes_received == before and not sending.called
@@ -304,8 +133,8 @@ def test_impossible_frame_ends_the_connection(pair):
     assert error.code == "protocol-error"
 
 
-def test_both_ways_understand_each_other(request, monkeypatch):
-    chosen = iter([functions(request), None])
+def test_both_ways_understand_each_other(functions, monkeypatch):
+    chosen = iter([functions, None])
     original = widetls.WideTls._straighten
 
     def only_the_first(self):
@@ -318,8 +147,8 @@ def test_both_ways_understand_each_other(request, monkeypatch):
     pair = Pair()
     assert (way(pair.client) is None) != (way(pair.server) is None)
     data = content(8 * MIB)
-    send_all(pair, pair.client, data)
-    send_all(pair, pair.server, data)
+    send_all(pair.client, data)
+    send_all(pair.server, data)
     pair.turn(lambda: len(pair.server_end.data) == len(pair.client_end.data) == len(data))
     assert bytes(pair.server_end.data) == bytes(pair.client_end.data) == data
     pair.close()
@@ -330,10 +159,9 @@ def test_pure_core_goes_twisteds_way(monkeypatch):
     assert straight._find() is None
 
 
-def test_closed_by_a_callback_of_openssl(request, monkeypatch):
+def test_closed_by_a_callback_of_openssl(straight_pair):
     # What OpenSSL is reading is taken from it only when it has come back.
-    monkeypatch.setattr(widetls, "openssl", functions(request))
-    pair = Pair()
+    pair = straight_pair
     made, connection = way(pair.server), pair.server.transport._tlsConnection
     lib, seen = made._lib, []
 
@@ -347,16 +175,15 @@ def test_closed_by_a_callback_of_openssl(request, monkeypatch):
     assert seen == [(True, True)] and made._connection is None
     with pytest.raises(WantReadError):
         connection.recv(10)
-    pair.close()
 
 
-def test_other_names_in_pyopenssl(request, monkeypatch):
-    monkeypatch.setattr(widetls, "openssl", functions(request))
+def test_other_names_in_pyopenssl(functions, monkeypatch):
+    monkeypatch.setattr(widetls, "openssl", functions)
     monkeypatch.setattr(straight.OpenSSL, "take", lambda _self, connection: connection._renamed)
     pair = Pair()
     assert way(pair.client) is way(pair.server) is None
     data = content(MIB)
-    send_all(pair, pair.client, data)
+    send_all(pair.client, data)
     pair.turn(lambda: len(pair.server_end.data) == len(data))
     pair.close()
 
