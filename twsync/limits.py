@@ -35,6 +35,9 @@ MAX_HELLO_FRAME = 4 * KIB
 HELLO_TIMEOUT = 10.0
 #: Data connections that may stand unidentified at once.
 MAX_UNIDENTIFIED = 64
+#: Steps of the handshake's machine that one TLS connection may take. A handshake takes some twenty, a change of keys three, or six if it is
+#: answered; a library changes them after 2^24 records (256 GiB) at the soonest, or never. All together take some ten milliseconds.
+MAX_TLS_STEPS = 1024
 #: Seconds that a token is good for after the INVITE was answered.
 TOKEN_LIFETIME = 30.0
 #: Rows in one items message.

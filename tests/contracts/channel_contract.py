@@ -171,6 +171,33 @@ class ChannelContract:
         ends.turn(lambda: ends.server_end.lost and ends.client_end.lost)
         assert len(ends.server_end.messages) == 1
 
+    @pytest.mark.parametrize("end", ["abort", "close"])
+    def test_end_by_who_was_told_that_there_is_room(self, ends, end):
+        data, failed = content(MIB), []
+        for _ in range(8):
+            ends.client.send_bulk(FrameType.DATA, 7, data)
+        for _ in range(2):
+            ends.client.drained().addCallback(lambda _none: getattr(ends.client, end)()).addErrback(failed.append)
+        ends.turn(lambda: ends.server_end.lost and ends.client_end.lost)
+        assert bytes(ends.server_end.data) == 8 * data if end == "close" else bytes(ends.server_end.data) in 8 * data
+        assert all(failure.check(SessionError) for failure in failed)
+
+    @pytest.mark.parametrize("end", ["abort", "close"])
+    def test_end_by_who_is_told_the_end(self, ends, end):
+        lost, waiting = ends.server_end.channel_lost, ends.server.drained()
+
+        def again(error):
+            lost(error)
+            getattr(ends.server, end)()
+            ends.server.send(m.RoundEnd(1, False))
+            assert ends.wait(ends.server.drained()).check(SessionError)
+
+        ends.server_end.channel_lost = again
+        ends.client.close()
+        ends.turn(lambda: ends.server_end.lost and ends.client_end.lost)
+        assert ends.wait(waiting) is None
+        assert ends.client_end.messages == []
+
     def test_mistake_of_a_receiver_ends_it(self, ends):
         def wrong(frame):
             raise SessionError("Not now.", "not-now")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -30,6 +31,18 @@ def test_small_pieces_are_one_record(pair):
     pair.turn(lambda: len(taken.data) == 3890)
     assert bytes(taken.data) == b"".join(b"%d," % number for number in range(1000))
     assert pair.client.wire_sent - before < 3890 + 100
+
+
+def test_buffers_of_the_system_may_be_small(pair):
+    for channel in (pair.client, pair.server):
+        channel.transport.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    pair.server.transport.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    there, back = content(20_000), content(MIB, 3)
+    sending = [send_all(pair.client, there, 5000), send_all(pair.server, back, 200_000, 3)]
+    pair.turn(lambda: len(pair.server_end.data) == len(there) and len(pair.client_end.data) == len(back))
+    assert (bytes(pair.server_end.data), bytes(pair.client_end.data)) == (there, back)
+    for each in sending:
+        assert pair.wait(each) is None
 
 
 def test_silent_end_of_the_other_process_is_noticed(pair):

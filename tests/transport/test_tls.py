@@ -6,18 +6,21 @@ import datetime
 import os
 import stat
 import uuid
+from contextlib import suppress
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
+from tls_records import DATA, Direction
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.test import iosim
 
 from twsync.errors import ConfigError
+from twsync.limits import MAX_TLS_STEPS
 from twsync.transport import tls
 
 NOW = datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC)
@@ -294,3 +297,33 @@ def test_server_files_that_do_not_fit_are_refused(tmp_path, server_files):
 def test_peer_fingerprint_of_a_plain_transport_is_none():
     assert tls.peer_fingerprint(object()) is None
     assert tls.negotiated(object()) == ""
+
+
+@pytest.mark.parametrize("kind", ["control", "data"])
+def test_keys_cannot_be_changed_without_end(devices, server_files, kind):
+    """Some changes are taken in, then the connection is over."""
+    one, two, _ = devices
+    if kind == "control":
+        creators = (
+            tls.control_client(one, "sync.example.org", tls.certificate_fingerprint(server_files[0])),
+            tls.control_server(*server_files),
+        )
+    else:
+        creators = tls.data_client(one, two.fingerprint), tls.data_server(two, lambda _shown: True)
+    secrets = {}
+    creators[0]._context.set_keylog_callback(lambda _connection, line: secrets.update([line.split()[::2]]))
+    client, server = (SSL.Connection(creator._context, None) for creator in creators)
+    client.set_connect_state()
+    server.set_accept_state()
+    for _ in range(3):
+        for end, other in ((client, server), (server, client)):
+            with suppress(SSL.WantReadError):
+                end.do_handshake()
+            with suppress(SSL.WantReadError):
+                other.bio_write(end.bio_read(100_000))
+    out = Direction(bytes.fromhex(secrets[b"CLIENT_TRAFFIC_SECRET_0"].decode()))
+    server.bio_write(b"".join(out.key_update() for _ in range(100)) + out.seal(DATA, b"still here"))
+    assert server.recv(100) == b"still here"
+    server.bio_write(b"".join(out.key_update() for _ in range(MAX_TLS_STEPS)))
+    with pytest.raises(SSL.ZeroReturnError):
+        server.recv(100)

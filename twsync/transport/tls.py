@@ -15,6 +15,7 @@ import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
@@ -26,6 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer  # type: ignore[import-untyped]
 
 from twsync.errors import ConfigError
+from twsync.limits import MAX_TLS_STEPS
 from twsync.transport.keys import (
     Device,
     certificate_fingerprint,
@@ -129,11 +131,20 @@ def _verify_with(accepts: Callable[[str], bool]) -> Callable[[SSL.Connection, cr
     return verify
 
 
-def _check_when_done(context: SSL.Context, check: Callable[[SSL.Connection], None]) -> None:
-    """Call `check` when the handshake is done; what it raises ends the connection before the protocol gets a byte."""
+def _watch(context: SSL.Context, check: Callable[[SSL.Connection], None] | None = None) -> None:
+    """Call `check` when the handshake is done; what it raises ends the connection before the protocol gets a byte.
+
+    A change of keys (RFC 8446, section 4.6.3) costs its sender 27 bytes and us a derivation, and OpenSSL makes all that it is asked for
+    before it comes back. So after too many of them the connection is over, as if the other side had closed it.
+    """
+    steps: WeakKeyDictionary[SSL.Connection, int] = WeakKeyDictionary()
 
     def happened(connection: SSL.Connection, where: int, _value: int) -> None:
-        if where & SSL.SSL_CB_HANDSHAKE_DONE:
+        if where & SSL.SSL_CB_LOOP:
+            steps[connection] = steps.get(connection, 0) + 1
+            if steps[connection] > MAX_TLS_STEPS:
+                connection.set_shutdown(SSL.RECEIVED_SHUTDOWN)
+        if check is not None and where & SSL.SSL_CB_HANDSHAKE_DONE:
             try:
                 check(connection)
             except Exception:  # an exception must not vanish inside OpenSSL: whatever it is, the connection is not good
@@ -194,14 +205,14 @@ def control_client(device: Device, host: str, pin: str | None = None, roots: Pat
     if pin is not None:
         expected = pin.lower()
         context.set_verify(SSL.VERIFY_PEER, _verify_with(lambda shown: same_fingerprint(shown, expected)))
-        _check_when_done(context, lambda connection: _demand(connection, expected))
+        _watch(context, lambda connection: _demand(connection, expected))
     else:
         if roots is None:
             context.set_default_verify_paths()
         else:
             context.load_verify_locations(str(roots))
         context.set_verify(SSL.VERIFY_PEER, lambda _connection, _certificate, _error, _depth, ok: bool(ok))
-        _check_when_done(context, lambda connection: _demand_name(connection, bare, address))
+        _watch(context, lambda connection: _demand_name(connection, bare, address))
     return ClientTls(context, None if address else bare)
 
 
@@ -222,6 +233,7 @@ def control_server(certificate: Path, key: Path) -> ServerTls:
             "bad-certificate",
         ) from error
     context.set_verify(SSL.VERIFY_PEER, _verify_with(lambda _shown: True))
+    _watch(context)
     return ServerTls(context)
 
 
@@ -231,7 +243,7 @@ def data_client(device: Device, pin: str) -> ClientTls:
     context = _data_context(device)
     context.set_alpn_protos([DATA_ALPN])
     context.set_verify(SSL.VERIFY_PEER, _verify_with(lambda shown: same_fingerprint(shown, expected)))
-    _check_when_done(context, lambda connection: _demand(connection, expected))
+    _watch(context, lambda connection: _demand(connection, expected))
     return ClientTls(context)
 
 
@@ -248,7 +260,7 @@ def data_server(device: Device, accepts: Callable[[str], bool]) -> ServerTls:
         if not accepts(_proved(connection)):
             raise PinError("no session waits for this device")
 
-    _check_when_done(context, check)
+    _watch(context, check)
     return ServerTls(context)
 
 

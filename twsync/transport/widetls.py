@@ -122,6 +122,11 @@ class WideTls(TLSMemoryBIOProtocol):
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
         self._leave()
 
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        """TLS is over: whoever has more to send is not waited for, as the TCP transport would."""
+        super()._tlsShutdownFinished(reason)  # type: ignore[no-untyped-call]
+        self.unregisterProducer()  # type: ignore[no-untyped-call]
+
     def _leave(self) -> None:
         if self._straight is not None:
             self._straight.close()
@@ -156,7 +161,7 @@ class WideTls(TLSMemoryBIOProtocol):
                 self._bufferedWrite(bytes(view))  # type: ignore[no-untyped-call]
                 break
             except Error:
-                self._tlsShutdownFinished(Failure())  # type: ignore[no-untyped-call]
+                self._tlsShutdownFinished(Failure())
                 break
             view = view[sent:]
         self._flush(len(data) + len(data) // RECORD * RECORD_OVERHEAD + RECORD)
@@ -224,10 +229,10 @@ class WideTls(TLSMemoryBIOProtocol):
             return False
         except ZeroReturnError:
             self._shutdownTLS()  # type: ignore[no-untyped-call]
-            self._tlsShutdownFinished(None)  # type: ignore[no-untyped-call]
+            self._tlsShutdownFinished(None)
             return False
         except Error:
-            self._tlsShutdownFinished(Failure())  # type: ignore[no-untyped-call]
+            self._tlsShutdownFinished(Failure())
             return False
         receiver.took(got)
         return True
