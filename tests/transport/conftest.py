@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twsync.transport import straight, widetls
+from twsync.transport import openssl, widetls
 
 CONTRACTS = str(Path(__file__).parent.parent / "contracts")
 if CONTRACTS not in sys.path:
@@ -31,7 +31,7 @@ def functions(request):
         import twsync.delta._core  # noqa: F401
     except ImportError:
         request.getfixturevalue("missing")("the C core was not built; install a C compiler and build with TWSYNC_NATIVE=yes")
-    return straight.OpenSSL()
+    return openssl.OpenSSL()
 
 
 @pytest.fixture(params=["straight", "twisted"])

@@ -244,7 +244,7 @@ def test_large_frame_before_identification_is_refused(net):
     (connected,) = net.connect()
     notes = Notes(connected.channel)
     connected.channel.send(m.Error("x", "y" * 400))
-    connected.channel._gather(b"\x00\x00\x20\x00" + bytes(100))
+    connected.channel._outbox.put(b"\x00\x00\x20\x00" + bytes(100))
     net.run()
     assert notes.lost is not None
     assert MAX_HELLO_FRAME < 0x2000
@@ -291,13 +291,13 @@ def test_idle_connections_do_not_keep_the_port_shut(net):
 
 def test_pings_of_who_does_not_read_are_not_answered_without_end(net):
     client, server, _, _ = net.pair()
-    server.pauseProducing()
+    server._outbox.pauseProducing()
     before = server.frame_bytes_sent
     for _ in range(1000):
         client.transport.write(head(FrameType.PING, 0))
     net.run()
     assert server.frame_bytes_sent == before
-    server.resumeProducing()
+    server._outbox.resumeProducing()
     client.transport.write(head(FrameType.PING, 0))
     net.run()
     assert server.frame_bytes_sent == before + len(head(FrameType.PONG, 0))
@@ -308,11 +308,11 @@ def test_pings_of_who_does_not_read_are_not_answered_without_end(net):
 
 def test_sender_waits_while_the_transport_is_full(net):
     client, _, _, _ = net.pair()
-    client.pauseProducing()
+    client._outbox.pauseProducing()
     fired = []
     client.drained().addCallback(lambda _none: fired.append(1))
     assert not fired
-    client.resumeProducing()
+    client._outbox.resumeProducing()
     assert fired
     client.drained().addCallback(lambda _none: fired.append(2))
     assert fired == [1, 2]
@@ -320,7 +320,7 @@ def test_sender_waits_while_the_transport_is_full(net):
 
 def test_waiting_sender_learns_of_the_end(net):
     client, server, _, _ = net.pair()
-    client.pauseProducing()
+    client._outbox.pauseProducing()
     errors = []
     client.drained().addErrback(lambda failure: errors.append(failure.value))
     server.abort()
@@ -385,7 +385,7 @@ def test_error_is_told_before_closing(net):
 
 def test_garbage_is_answered_by_an_error_and_the_end(net):
     client, _, client_notes, server_notes = net.pair()
-    client._gather(b"\x00\x00\x00\x01\x77")
+    client._outbox.put(b"\x00\x00\x00\x01\x77")
     net.run()
     assert isinstance(server_notes.lost, ProtocolError)
     assert client_notes.messages[0].code == "protocol-error"

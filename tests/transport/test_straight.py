@@ -16,7 +16,7 @@ from twsync.errors import SessionError
 from twsync.limits import MIB
 from twsync.peerwire import messages as m
 from twsync.peerwire.frames import FrameType, Room, head
-from twsync.transport import straight, widetls
+from twsync.transport import openssl, straight, widetls
 
 
 def test_nothing_waits_for_an_acknowledgement(pair):
@@ -169,7 +169,7 @@ def test_both_ways_understand_each_other(functions, monkeypatch):
 
 def test_pure_core_goes_twisteds_way(monkeypatch):
     monkeypatch.setenv("TWSYNC_DELTA", "pure")
-    assert straight._find() is None
+    assert openssl._find() is None
 
 
 def test_closed_by_a_callback_of_openssl(straight_pair):
@@ -192,7 +192,7 @@ def test_closed_by_a_callback_of_openssl(straight_pair):
 
 def test_other_names_in_pyopenssl(functions, monkeypatch):
     monkeypatch.setattr(widetls, "openssl", functions)
-    monkeypatch.setattr(straight.OpenSSL, "take", lambda _self, connection: connection._renamed)
+    monkeypatch.setattr(openssl.OpenSSL, "take", lambda _self, connection: connection._renamed)
     pair = Pair()
     assert way(pair.client) is way(pair.server) is None
     data = content(MIB)

@@ -1,8 +1,8 @@
 """One data connection between two devices: frames over TLS, with flow control both ways.
 
-A thin shell: :mod:`twsync.peerwire.frames` cuts the stream, whoever is set as receiver says what frames mean. What is done here is
-what needs a transport and a clock: writing in large strokes, waiting until the other side takes more, not reading while nobody takes
-frames, and noticing that the other side is gone.
+A thin shell: :mod:`twsync.peerwire.frames` cuts the stream, whoever is set as receiver says what frames mean, and what is sent waits in
+an `Outbox`. What is done here is what else needs a transport and a clock: not reading while nobody takes frames, and noticing that the
+other side is gone.
 
 `listener` takes such connections, `connector` makes them.
 """
@@ -14,7 +14,7 @@ from typing import Any, cast
 from typing import Protocol as Shape
 
 from twisted.internet import protocol
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,11 +26,12 @@ from twsync.peerwire import messages
 from twsync.peerwire.frames import Decoder, Frame, FrameType, Payload, Room, head
 from twsync.transport.buffers import Buffers
 from twsync.transport.interfaces import Clock, Delayed, StreamTransport
+from twsync.transport.outbox import Outbox
 from twsync.transport.timers import IdleTimer
 from twsync.transport.tls import PinError, peer_fingerprint
 
-#: Small frames are gathered up to this many bytes before they are written.
-GATHER = 64 * KIB
+#: Bytes taken at once of what is no frames.
+BESIDE = 64 * KIB
 #: Seconds that a closed connection gets to send what is queued.
 CLOSE_TIMEOUT = 5.0
 
@@ -49,7 +50,7 @@ class Receiver(Shape):
 class DataChannel(protocol.Protocol):
     """A data connection.
 
-    :param clock: for the idle timer and for gathering small frames.
+    :param clock: for time-outs and for gathering small frames.
     :param limit: greatest frame length taken at first.
     """
 
@@ -61,15 +62,8 @@ class DataChannel(protocol.Protocol):
         self._decoder = Decoder(limit, self._buffers)
         self._receiver: Receiver | None = None
         self._wire: StreamTransport | None = None
-        # What leaves together: small frames and heads of bulk, and before them bulk with what goes before it.
-        self._gathered: list[bytes] = []
-        self._gathered_bytes = 0
-        self._ready: list[Payload] = []
-        self._flush_call: Delayed | None = None
+        self._outbox = Outbox(clock)
         self._close_call: Delayed | None = None
-        self._hum_call: Delayed | None = None
-        self._waiting: list[Deferred[None]] = []
-        self._write_paused = False
         self._read_paused = False
         self._ended: TwsyncError | None = None
         self._closing = False
@@ -84,11 +78,15 @@ class DataChannel(protocol.Protocol):
         self.hello: messages.Hello | None = None
         #: The fingerprint that the other side proved; empty before the handshake.
         self.fingerprint = ""
-        #: Frame bytes sent and received: payloads and their headers, without TLS.
-        self.frame_bytes_sent = 0
+        #: Frame bytes received: payloads and their headers, without TLS.
         self.frame_bytes_received = 0
 
     # --- counting ------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def frame_bytes_sent(self) -> int:
+        """Frame bytes sent, without TLS."""
+        return self._outbox.sent
 
     @property
     def wire_sent(self) -> int:
@@ -105,61 +103,21 @@ class DataChannel(protocol.Protocol):
     def send(self, message: messages.AnyMessage) -> None:
         """Send a control message; it leaves within this turn of the reactor."""
         payload = messages.encode(message)
-        self._gather(head(FrameType.CONTROL, len(payload)) + payload)
+        self._outbox.put(head(FrameType.CONTROL, len(payload)) + payload)
 
     def send_bulk(self, kind: FrameType, transfer: int, payload: Payload) -> None:
         """Send a bulk frame. Ask :meth:`drained` after a few of them, and wait for it before their memory is used for something else."""
-        if len(payload) < GATHER:
-            self._gather(b"".join((head(kind, len(payload), transfer), payload)))
-            return
-        self._ready += b"".join((*self._gathered, head(kind, len(payload), transfer))), payload
-        self._gathered, self._gathered_bytes = [], 0
-        self._flush_soon()
+        self._outbox.put_bulk(head(kind, len(payload), transfer), payload)
 
     def drained(self) -> Deferred[None]:
         """Fires when more can be sent without piling up; fails with the connection's end. Bulk leaves now at the latest."""
-        if self._ready:
-            self._flush()
-        if self._ended is not None:
-            failed: Deferred[None] = Deferred()
-            failed.errback(self._ended)
-            return failed
-        if not self._write_paused:
-            return succeed(None)
-        waiting: Deferred[None] = Deferred(lambda gone: self._waiting.remove(gone) if gone in self._waiting else None)
-        self._waiting.append(waiting)
-        return waiting
-
-    def _gather(self, data: bytes) -> None:
-        self._gathered.append(data)
-        self._gathered_bytes += len(data)
-        if self._gathered_bytes >= GATHER:
-            self._flush()
-        else:
-            self._flush_soon()
-
-    def _flush_soon(self) -> None:
-        if self._flush_call is None:
-            self._flush_call = self._clock.callLater(0, self._flush_later)
-
-    def _flush_later(self) -> None:
-        self._flush_call = None
-        self._flush()
-
-    def _flush(self) -> None:
-        pieces, self._ready = self._ready, []
-        if self._gathered:
-            pieces.append(b"".join(self._gathered))
-            self._gathered, self._gathered_bytes = [], 0
-        if pieces and self._wire is not None and self._ended is None:
-            self.frame_bytes_sent += sum(map(len, pieces))
-            self._wire.writeSequence(pieces)
+        return self._outbox.drained()
 
     # --- another protocol --------------------------------------------------------------------------------------------------------------
 
     def hush(self) -> None:
         """Say nothing by itself any more: the other side carries another protocol already, or is about to."""
-        self._flush()
+        self._outbox.flush()
         self._idle.stop()
 
     def become(self, inner: protocol.Protocol) -> None:
@@ -177,23 +135,6 @@ class DataChannel(protocol.Protocol):
         self._inner = inner
         inner.makeConnection(cast(Any, self._wire))
 
-    # --- the transport's producer: it says when to write on --------------------------------------------------------------------------
-
-    def pauseProducing(self) -> None:
-        """The transport has enough to send."""
-        self._write_paused = True
-
-    def resumeProducing(self) -> None:
-        """The transport wants more."""
-        self._write_paused = False
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
-
-    def stopProducing(self) -> None:
-        """The transport is gone; `connectionLost` says so to everybody."""
-        self._write_paused = True
-
     # --- receiving -----------------------------------------------------------------------------------------------------------------
 
     def receive(self, receiver: Receiver) -> None:
@@ -210,16 +151,13 @@ class DataChannel(protocol.Protocol):
         """Read no more until :meth:`resume`; what was already read still comes."""
         if not self._read_paused and self._ended is None and self._wire is not None:
             self._read_paused = True
-            # Nothing can be heard now, and pings are not answered: tell the other side now and then that we are here.
-            self._idle.stop()
-            self._hum_call = self._clock.callLater(IDLE_PING, self._hum)
+            self._idle.cover()
             self._wire.pauseProducing()
 
     def resume(self) -> None:
         """Read on."""
         if self._read_paused and self._ended is None and self._wire is not None:
             self._read_paused = False
-            self._stop_humming()
             self._idle.start()
             self._wire.resumeProducing()
 
@@ -229,9 +167,9 @@ class DataChannel(protocol.Protocol):
         super().makeConnection(cast(Any, transport))  # type: ignore[no-untyped-call]
 
     def connectionMade(self) -> None:
-        """The TCP connection stands; its transport tells us when to pause."""
+        """The TCP connection stands."""
         assert self._wire is not None
-        self._wire.registerProducer(self, True)
+        self._outbox.open(self._wire)
 
     def handshakeCompleted(self) -> None:
         """TLS is done and its checks have passed, or failed and the connection is on its way out."""
@@ -247,7 +185,7 @@ class DataChannel(protocol.Protocol):
 
     def _beside(self) -> memoryview:
         if self._aside is None:
-            self._aside = memoryview(bytearray(GATHER))
+            self._aside = memoryview(bytearray(BESIDE))
         return self._aside
 
     def took(self, count: int) -> None:
@@ -273,8 +211,8 @@ class DataChannel(protocol.Protocol):
     def _handle(self, frame: Frame) -> None:
         if frame.kind is FrameType.PING:
             # Who does not read what we send already hears from us as soon as it does; answers must not pile up.
-            if not self._write_paused:
-                self._gather(head(FrameType.PONG, 0))
+            if not self._outbox.full:
+                self._outbox.put(head(FrameType.PONG, 0))
         elif frame.kind is not FrameType.PONG:
             if self._receiver is None:
                 raise ProtocolError("a frame that nobody waits for")
@@ -288,9 +226,8 @@ class DataChannel(protocol.Protocol):
             return
         if error is not None and self._inner is None:
             self.send(messages.Error(error.code if _sendable(error.code) else "failed", error.message[:500]))
-        self._flush()
+        self._outbox.flush()
         self._closing = True
-        self._idle.stop()
         self._end(error or SessionError("The connection was closed.", "closed"))
         if self._wire is not None:
             self._close_call = self._clock.callLater(CLOSE_TIMEOUT, self._wire.abortConnection)
@@ -321,13 +258,7 @@ class DataChannel(protocol.Protocol):
             return
         self._ended = error
         self._idle.stop()
-        self._stop_humming()
-        if self._flush_call is not None:
-            self._flush_call.cancel()
-            self._flush_call = None
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.errback(error)
+        self._outbox.close(error)
         self._tell()
 
     def _tell(self) -> None:
@@ -336,16 +267,7 @@ class DataChannel(protocol.Protocol):
             self._receiver.channel_lost(self._ended)
 
     def _ask(self) -> None:
-        self._gather(head(FrameType.PING, 0))
-
-    def _hum(self) -> None:
-        self._ask()
-        self._hum_call = self._clock.callLater(IDLE_PING, self._hum)
-
-    def _stop_humming(self) -> None:
-        if self._hum_call is not None:
-            self._hum_call.cancel()
-            self._hum_call = None
+        self._outbox.put(head(FrameType.PING, 0))
 
     def _silent(self) -> None:
         self._end(SessionError("The other device went silent; it may be off or out of reach. Start the session again.", "timeout"))

@@ -29,6 +29,7 @@ class IdleTimer:
 
     def start(self) -> None:
         """Begin to watch; now counts as heard."""
+        self.stop()
         self.heard()
         self._schedule(self._ask_after)
 
@@ -36,6 +37,11 @@ class IdleTimer:
         """Something came."""
         self._last = self._clock.seconds()
         self._asked = False
+
+    def cover(self) -> None:
+        """Nothing can be heard until the next `start`: only ask, again and again, so that the other side hears of us."""
+        self.stop()
+        self._call = self._clock.callLater(self._ask_after, self._say)
 
     def stop(self) -> None:
         """Watch no longer; may be called at any time."""
@@ -46,6 +52,10 @@ class IdleTimer:
     def _schedule(self, delay: float) -> None:
         # Never shorter than a tick, so that rounding cannot make it spin.
         self._call = self._clock.callLater(max(delay, 0.01), self._due)
+
+    def _say(self) -> None:
+        self.cover()
+        self._ask()
 
     def _due(self) -> None:
         silent = self._clock.seconds() - self._last

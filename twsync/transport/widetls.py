@@ -24,7 +24,8 @@ from twisted.python.failure import Failure
 from twsync.limits import MIB
 from twsync.peerwire.frames import Room
 from twsync.transport.interfaces import Clock, Delayed, StreamTransport
-from twsync.transport.straight import Result, Straight, openssl
+from twsync.transport.openssl import openssl
+from twsync.transport.straight import Result, Straight
 from twsync.transport.tls import ClientTls, ServerTls
 
 #: Bytes taken from and given to the socket at once.
