@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twsync.transport import openssl, widetls
+from twsync.transport import openssl, straighttls
 
 CONTRACTS = str(Path(__file__).parent.parent / "contracts")
 if CONTRACTS not in sys.path:
@@ -36,7 +36,7 @@ def functions(request):
 
 @pytest.fixture(params=["straight", "twisted"])
 def pair(request, monkeypatch):
-    monkeypatch.setattr(widetls, "openssl", None if request.param == "twisted" else request.getfixturevalue("functions"))
+    monkeypatch.setattr(straighttls, "openssl", None if request.param == "twisted" else request.getfixturevalue("functions"))
     made = Pair()
     assert (way(made.client) is None) == (way(made.server) is None) == (request.param == "twisted")
     yield made
@@ -45,7 +45,7 @@ def pair(request, monkeypatch):
 
 @pytest.fixture
 def straight_pair(functions, monkeypatch):
-    monkeypatch.setattr(widetls, "openssl", functions)
+    monkeypatch.setattr(straighttls, "openssl", functions)
     made = Pair()
     yield made
     made.close()

@@ -14,7 +14,7 @@ from twsync.errors import SessionError
 from twsync.peerwire import messages as m
 from twsync.transport import http, tls
 from twsync.transport.datachannel import DataChannel
-from twsync.transport.widetls import WideTlsFactory
+from twsync.transport.straighttls import StraightTlsFactory
 
 LIMIT = 100_000
 
@@ -77,7 +77,7 @@ class Wire:
         self.post = http.post_with(http.channel_agent(self.clock, self.client), self.clock, LIMIT, patience=60.0, name="the other device")
 
     def _wrap(self, creator, channel):
-        return WideTlsFactory(creator, Factory.forProtocol(lambda: channel), self.clock).buildProtocol(None)
+        return StraightTlsFactory(creator, Factory.forProtocol(lambda: channel), self.clock).buildProtocol(None)
 
     def run(self, seconds=0.0):
         for _ in range(6):

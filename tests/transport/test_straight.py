@@ -16,7 +16,7 @@ from twsync.errors import SessionError
 from twsync.limits import MIB
 from twsync.peerwire import messages as m
 from twsync.peerwire.frames import FrameType, Room, head
-from twsync.transport import openssl, straight, widetls
+from twsync.transport import openssl, straight, straighttls, widetls
 
 
 def test_nothing_waits_for_an_acknowledgement(pair):
@@ -148,15 +148,15 @@ def test_impossible_frame_ends_the_connection(pair):
 
 def test_both_ways_understand_each_other(functions, monkeypatch):
     chosen = iter([functions, None])
-    original = widetls.WideTls._straighten
+    original = straighttls.StraightTls._straighten
 
     def only_the_first(self):
         if "way" not in vars(self):
             self.way = next(chosen)
-        monkeypatch.setattr(widetls, "openssl", self.way)
+        monkeypatch.setattr(straighttls, "openssl", self.way)
         original(self)
 
-    monkeypatch.setattr(widetls.WideTls, "_straighten", only_the_first)
+    monkeypatch.setattr(straighttls.StraightTls, "_straighten", only_the_first)
     pair = Pair()
     assert (way(pair.client) is None) != (way(pair.server) is None)
     data = content(8 * MIB)
@@ -191,7 +191,7 @@ def test_closed_by_a_callback_of_openssl(straight_pair):
 
 
 def test_other_names_in_pyopenssl(functions, monkeypatch):
-    monkeypatch.setattr(widetls, "openssl", functions)
+    monkeypatch.setattr(straighttls, "openssl", functions)
     monkeypatch.setattr(openssl.OpenSSL, "take", lambda _self, connection: connection._renamed)
     pair = Pair()
     assert way(pair.client) is way(pair.server) is None

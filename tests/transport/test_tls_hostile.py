@@ -16,7 +16,7 @@ from twsync.errors import SessionError
 from twsync.limits import MAX_TLS_STEPS, MIB
 from twsync.peerwire import messages as m
 from twsync.peerwire.frames import Frame, FrameType, encode, head
-from twsync.transport import tls, widetls
+from twsync.transport import straighttls, tls, widetls
 from twsync.transport.listener import Listener
 
 TOKEN = b"T" * 32
@@ -74,7 +74,7 @@ class Attacked:
 
 @pytest.fixture(params=["straight", "twisted"])
 def attacked(request, monkeypatch):
-    monkeypatch.setattr(widetls, "openssl", None if request.param == "twisted" else request.getfixturevalue("functions"))
+    monkeypatch.setattr(straighttls, "openssl", None if request.param == "twisted" else request.getfixturevalue("functions"))
     made = Attacked()
     assert (made.channel.transport._straight is None) == (request.param == "twisted")
     yield made

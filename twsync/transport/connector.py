@@ -21,8 +21,8 @@ from twsync.limits import CONNECT_STAGGER, CONNECT_TIMEOUT, MAX_CANDIDATES
 from twsync.peerwire.frames import Frame
 from twsync.transport.datachannel import DataChannel
 from twsync.transport.interfaces import Clock, Delayed
+from twsync.transport.straighttls import StraightTlsFactory
 from twsync.transport.tls import Device, data_client
-from twsync.transport.widetls import WideTlsFactory
 
 #: Makes a client endpoint of host and port; Twisted's `IStreamClientEndpoint`.
 EndpointFor = Callable[[str, int], Any]
@@ -152,7 +152,7 @@ class _Attempt:
         channels.noisy = False
         self._channel.receive(self)
         try:
-            self._connecting = endpoint_for(*self.address).connect(WideTlsFactory(self._race.creator, channels, self._clock))
+            self._connecting = endpoint_for(*self.address).connect(StraightTlsFactory(self._race.creator, channels, self._clock))
         except Exception as error:  # an address that makes no endpoint: the other candidates may still be good
             self._fail(str(error))
             return

@@ -23,8 +23,9 @@ from twsync.peerwire import messages
 from twsync.peerwire.frames import Frame, FrameType
 from twsync.transport.datachannel import DataChannel
 from twsync.transport.interfaces import Clock, Delayed
+from twsync.transport.straighttls import StraightTlsFactory
 from twsync.transport.tls import Device, data_server, same_fingerprint
-from twsync.transport.widetls import WideTls, WideTlsFactory
+from twsync.transport.widetls import WideTls
 
 
 @dataclass(eq=False, slots=True)
@@ -52,7 +53,7 @@ class Listener:
         # With the addresses they come from, in the order of their coming.
         self._unidentified: dict[DataChannel, str] = {}
         self._port: IListeningPort | None = None
-        self._tls = WideTlsFactory(data_server(device, self._awaits), _Hall(self), clock)
+        self._tls = StraightTlsFactory(data_server(device, self._awaits), _Hall(self), clock)
         #: What to listen with.
         self.factory: Factory[Any] = _Door(self)
 
