@@ -15,19 +15,14 @@ import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from cryptography import x509
-from OpenSSL import SSL, crypto
-from service_identity import CertificateError, VerificationError
-from service_identity.pyopenssl import verify_hostname, verify_ip_address
+from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.python.failure import Failure
 from zope.interface import implementer  # type: ignore[import-untyped]
 
 from twsync.errors import ConfigError
-from twsync.limits import MAX_TLS_STEPS
 from twsync.transport.keys import (
     Device,
     certificate_fingerprint,
@@ -40,6 +35,7 @@ from twsync.transport.keys import (
     same_fingerprint,
     sign,
 )
+from twsync.transport.proof import PinError, demand, demand_name, peer_fingerprint, proved, verify_with, watch
 
 __all__ = [
     "DATA_ALPN",
@@ -75,22 +71,6 @@ _MODE_ENABLE_PARTIAL_WRITE = 1
 _OP_NO_RENEGOTIATION = 0x40000000
 
 
-class PinError(Exception):
-    """The other side proved another identity than the one asked for."""
-
-
-def peer_fingerprint(transport: object) -> str | None:
-    """Fingerprint of the certificate the other side of a TLS transport proved to hold; None without TLS or without a certificate.
-
-    :param transport: what a protocol has as `transport`. Before the handshake is done the answer is None.
-    """
-    ask = getattr(transport, "getPeerCertificate", None)
-    certificate = ask() if ask is not None else None
-    if certificate is None:
-        return None
-    return fingerprint(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
-
-
 def negotiated(transport: object) -> str:
     """What a TLS transport agreed on, for logs: version and cipher suite; empty without TLS."""
     ask = getattr(transport, "getHandle", None)
@@ -120,42 +100,6 @@ def _present(context: SSL.Context, device: Device) -> None:
     key: Any = device.key
     context.use_certificate(certificate)
     context.use_privatekey(key)
-
-
-def _verify_with(accepts: Callable[[str], bool]) -> Callable[[SSL.Connection, crypto.X509, int, int, int], bool]:
-    """A verify callback that looks at the leaf's fingerprint alone; what stands above it in the chain says nothing."""
-
-    def verify(_connection: SSL.Connection, certificate: crypto.X509, _error: int, depth: int, _ok: int) -> bool:
-        return depth > 0 or accepts(fingerprint(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)))
-
-    return verify
-
-
-def _watch(context: SSL.Context, check: Callable[[SSL.Connection], None] | None = None) -> None:
-    """Call `check` when the handshake is done; what it raises ends the connection before the protocol gets a byte.
-
-    A change of keys (RFC 8446, section 4.6.3) costs its sender 27 bytes and us a derivation, and OpenSSL makes all that it is asked for
-    before it comes back. So after too many of them the connection is over, as if the other side had closed it.
-    """
-    steps: WeakKeyDictionary[SSL.Connection, int] = WeakKeyDictionary()
-
-    def happened(connection: SSL.Connection, where: int, _value: int) -> None:
-        if where & SSL.SSL_CB_LOOP:
-            steps[connection] = steps.get(connection, 0) + 1
-            if steps[connection] > MAX_TLS_STEPS:
-                connection.set_shutdown(SSL.RECEIVED_SHUTDOWN)
-        if check is not None and where & SSL.SSL_CB_HANDSHAKE_DONE:
-            try:
-                check(connection)
-            except Exception:  # an exception must not vanish inside OpenSSL: whatever it is, the connection is not good
-                connection.get_app_data().failVerification(Failure())
-
-    context.set_info_callback(happened)
-
-
-def _proved(connection: SSL.Connection) -> str:
-    certificate = connection.get_peer_certificate()
-    return "" if certificate is None else fingerprint(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -204,15 +148,15 @@ def control_client(device: Device, host: str, pin: str | None = None, roots: Pat
     address = _is_address(bare)
     if pin is not None:
         expected = pin.lower()
-        context.set_verify(SSL.VERIFY_PEER, _verify_with(lambda shown: same_fingerprint(shown, expected)))
-        _watch(context, lambda connection: _demand(connection, expected))
+        context.set_verify(SSL.VERIFY_PEER, verify_with(lambda shown: same_fingerprint(shown, expected)))
+        watch(context, lambda connection: demand(connection, expected))
     else:
         if roots is None:
             context.set_default_verify_paths()
         else:
             context.load_verify_locations(str(roots))
         context.set_verify(SSL.VERIFY_PEER, lambda _connection, _certificate, _error, _depth, ok: bool(ok))
-        _watch(context, lambda connection: _demand_name(connection, bare, address))
+        watch(context, lambda connection: demand_name(connection, bare, address))
     return ClientTls(context, None if address else bare)
 
 
@@ -232,8 +176,8 @@ def control_server(certificate: Path, key: Path) -> ServerTls:
             f"The server's certificate {certificate} and key {key} cannot be used; check that both are there, PEM, and belong together.",
             "bad-certificate",
         ) from error
-    context.set_verify(SSL.VERIFY_PEER, _verify_with(lambda _shown: True))
-    _watch(context)
+    context.set_verify(SSL.VERIFY_PEER, verify_with(lambda _shown: True))
+    watch(context)
     return ServerTls(context)
 
 
@@ -242,8 +186,8 @@ def data_client(device: Device, pin: str) -> ClientTls:
     expected = pin.lower()
     context = _data_context(device)
     context.set_alpn_protos([DATA_ALPN])
-    context.set_verify(SSL.VERIFY_PEER, _verify_with(lambda shown: same_fingerprint(shown, expected)))
-    _watch(context, lambda connection: _demand(connection, expected))
+    context.set_verify(SSL.VERIFY_PEER, verify_with(lambda shown: same_fingerprint(shown, expected)))
+    watch(context, lambda connection: demand(connection, expected))
     return ClientTls(context)
 
 
@@ -252,15 +196,15 @@ def data_server(device: Device, accepts: Callable[[str], bool]) -> ServerTls:
     context = _data_context(device)
     select: Any = _select_data_protocol  # older stubs do not know the value that says "none of these"
     context.set_alpn_select_callback(select)
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify_with(accepts))
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify_with(accepts))
 
     def check(connection: SSL.Connection) -> None:
         if connection.get_alpn_proto_negotiated() != DATA_ALPN:
             raise PinError("the other side does not speak the peer protocol")
-        if not accepts(_proved(connection)):
+        if not accepts(proved(connection)):
             raise PinError("no session waits for this device")
 
-    _watch(context, check)
+    watch(context, check)
     return ServerTls(context)
 
 
@@ -275,21 +219,6 @@ def _data_context(device: Device) -> SSL.Context:
 
 def _select_data_protocol(_connection: SSL.Connection, offered: list[bytes]) -> bytes | object:
     return DATA_ALPN if DATA_ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
-
-
-def _demand(connection: SSL.Connection, expected: str) -> None:
-    if not same_fingerprint(_proved(connection), expected):
-        raise PinError(f"the other side is {_proved(connection) or 'nameless'}, not {expected}")
-
-
-def _demand_name(connection: SSL.Connection, host: str, address: bool) -> None:
-    try:
-        if address:
-            verify_ip_address(connection, host)
-        else:
-            verify_hostname(connection, host)
-    except (VerificationError, CertificateError) as error:
-        raise PinError(f"the server's certificate is not for {host}") from error
 
 
 def _is_address(host: str) -> bool:
