@@ -19,8 +19,8 @@ from twsync.peerwire import messages
 from twsync.reconcile import anchors as marks
 from twsync.reconcile.anchors import Anchors
 from twsync.reconcile.compare import same_content, same_metadata
-from twsync.reconcile.model import Item, Side
-from twsync.reconcile.operation import Operation, Plan, Resolution
+from twsync.reconcile.model import Item
+from twsync.reconcile.operation import Operation, Plan
 from twsync.store.journal import CollectionJournal
 from twsync.store.rows import Row
 
@@ -57,13 +57,12 @@ class Commit:
         """In a writer's thread."""
         side, terms = self._terms.side, self._terms
         for operation, copy in settled:
-            winner = operation.loser.other if operation.loser else Side.CLIENT if operation.resolution is Resolution.OURS else Side.SERVER
             self._rows.conflicts.add(
                 self._rows.name,
                 operation.key,
                 copy,
                 str(operation.resolution),
-                winner is not side,
+                operation.winner is not side,
                 terms.session,
                 terms.partner,
                 now_ns,

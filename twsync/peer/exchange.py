@@ -31,7 +31,8 @@ from twsync.reconcile import anchors as marks
 from twsync.reconcile import safety
 from twsync.reconcile.anchors import Scope
 from twsync.reconcile.model import Item, SyncType
-from twsync.reconcile.operation import Plan
+from twsync.reconcile.operation import Operation, Plan
+from twsync.reconcile.versions import Order
 from twsync.session.result import SessionResult
 from twsync.store.scan import ScanResult, scan
 from twsync.transport.interfaces import Delayed
@@ -229,6 +230,7 @@ class _Session:
         self._enter("compare")
         everything = number > 1 and self._terms.sync_type in _REFRESH
         compared = await comparison.round(scope, retry, self._blocked, everything)
+        self._tally.doubt(self._terms.side, lambda conflict: _behind(compared.theirs.get(conflict.key), conflict.result))
         for key in retry:
             # What neither side can name any more will not come again by itself.
             if key not in compared.mine and key not in compared.theirs:
@@ -252,8 +254,9 @@ class _Session:
         self._commit.planned(plan)
         self._enter("transfer")
         await movement.round(needs)
-        await self._commit.remember(self._tally.settle(plan, needs), self._tools.now_ns())
-        return await self._end_round(number, plan, movement)
+        settled = self._tally.settle(plan, needs)
+        await self._commit.remember(settled, self._tools.now_ns())
+        return await self._end_round(number, plan, settled, movement)
 
     def _decide(self, compared: Compared, opened: Opened, room: int) -> tuple[Plan, bytes, Needs]:
         """The plan, its digest and what it means here, unless a guard is against it. In a reader's thread.
@@ -279,7 +282,7 @@ class _Session:
         staging.check_room(needs.total, room)
         return plan, plan.digest(), needs
 
-    async def _end_round(self, number: int, plan: Plan, movement: Movement) -> bool:
+    async def _end_round(self, number: int, plan: Plan, settled: list[tuple[Operation, bytes]], movement: Movement) -> bool:
         last = number == MAX_ROUNDS
         side, tally = self._terms.side, self._tally
         # The copies that this side made are news for the other. (What it was asked for and could not give, the other side counts.)
@@ -287,7 +290,7 @@ class _Session:
         retry = len(tally.again) + copies
         self._unsent_copies = last and copies > 0
         if last:
-            tally.give_up()
+            tally.give_up([copy for operation, copy in settled if copies and operation.loser is side])
         self._dialogue.say(messages.RoundEnd(retry, tally.held))
         heard: messages.RoundEnd = await self._dialogue.hear(messages.RoundEnd)
         if movement.supplier.busy:
@@ -305,6 +308,7 @@ class _Session:
         # Only copies that no round was left for have not been seen over there.
         own_seq = comparison.own_seq if self._unsent_copies else None
         await self._commit.run(opened, (own_seq, comparison.peer_seq), self._blocked, self._counters(), self._store.applier.finish)
+        self._tally.doubt(self._terms.side, lambda conflict: conflict.key in self._commit.peer_skipped)
 
     def _counters(self) -> messages.Counters:
         tally, movement = self._tally, self._movement
@@ -337,3 +341,8 @@ class _Session:
             self._tools.clock.seconds() - self._started,
             error,
         )
+
+
+def _behind(row: Item | None, result: Item) -> bool:
+    """Whether a row that was shown, if any, does not know of a result."""
+    return row is not None and row.version.order(result.version) in (Order.OLDER, Order.CONCURRENT)

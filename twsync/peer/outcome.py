@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from twsync.errors import ProtocolError, TwsyncError
@@ -12,14 +12,15 @@ from twsync.peer.terms import Terms
 from twsync.peerwire.messages import Counters
 from twsync.reconcile.compare import Change as Seen
 from twsync.reconcile.compare import change as seen_change
-from twsync.reconcile.model import DELETED, SyncType
+from twsync.reconcile.model import DELETED, Side, SyncType
 from twsync.reconcile.operation import Operation, Plan
 from twsync.session.result import Conflict, Error, SessionResult, Skipped, State, Traffic, shown
 from twsync.store.changes import Change, Outcome, Status
 from twsync.store.walk import SPECIAL
 
-#: Reason of what kept changing until the last round.
+#: Reasons of what kept changing until the last round, and of copies of conflicts that were settled in it: they go over in the next session.
 CHANGING = "changing"
+UNSENT = "unsent"
 
 
 @dataclass(slots=True)
@@ -95,15 +96,23 @@ class Tally:
         self.conflicts += settled
         return settled
 
+    def doubt(self, side: Side, open_still: Callable[[Operation], bool]) -> None:
+        """Conflicts that `side`, this one, won are settled by the other, which does not say so: forget those that are open still."""
+        self.conflicts = [one for one in self.conflicts if one[0].winner is not side or not open_still(one[0])]
+
     def take_again(self) -> set[bytes]:
         """The keys for another round, which begins."""
         again, self.again = self.again, set()
         return again
 
-    def give_up(self) -> None:
-        """There is no other round: what would need one is skipped."""
+    def give_up(self, copies: Iterable[bytes]) -> None:
+        """There is no other round: what would need one is skipped.
+
+        :param copies: those that this side has made and not sent; nothing of the other side's rows is left behind by them.
+        """
         for key in self.take_again():
             self.skip(key, CHANGING)
+        self.skipped.update(dict.fromkeys(copies, UNSENT))
 
 
 def summary(

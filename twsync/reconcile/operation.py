@@ -96,6 +96,13 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
         """Whether `side` comes to hold `result`."""
         return side in self.sides
 
+    @property
+    def winner(self) -> Side | None:
+        """Of a conflict, the side whose content stands; the other one has to settle it. None if this was none."""
+        if self.loser is not None:
+            return self.loser.other
+        return None if self.resolution is None else Side.CLIENT if self.resolution is Resolution.OURS else Side.SERVER
+
     def taken(self, side: Side) -> bool:
         """Whether `side` takes a row that the other side has already, so that its journal notes the other side as the row's partner.
 

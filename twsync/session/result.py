@@ -19,7 +19,7 @@ class State(enum.StrEnum):
     DONE = "done"
     "Both sides are in step. (Special files, which never travel, may have been skipped.)"
     PARTIAL = "partial"
-    "In step but for what was skipped because of an error; the next session tries it again."
+    "In step but for what was skipped: by an error, or since no round was left for it; the next session tries it again."
     FAILED = "failed"
     "Ended by an error; what was placed before it stays."
     QUEUED = "queued"
