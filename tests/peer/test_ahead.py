@@ -14,6 +14,7 @@ from twsync.peer import announcing, largereceive, prefetch
 from twsync.peer.largereceive import LargeFiles
 from twsync.peer.movement import Movement
 from twsync.peer.prefetch import Prefetch
+from twsync.peer.receive import Getter
 from twsync.peerwire import messages as m
 from twsync.peerwire.frames import FrameType
 from twsync.reconcile.model import Policy, SyncType
@@ -352,6 +353,23 @@ def test_room_on_the_disk(world, late, spare, fetched, monkeypatch):
     assert len(said(world, m.Fetch)) == fetched
     assert [result.error and result.error.code for result in results] == [None if fetched else "disk-full"] * 2
     assert staged(two) == []
+
+
+def test_what_comes_while_something_else_is_deleted_is_counted(world, monkeypatch):
+    one, two = world.host("laptop"), world.host("desktop")
+    one.write("large", big(1))
+    genuine, waited = Getter._drop_useless, []
+
+    async def slowly(self):
+        for fetch in self.prefetch.under_way:
+            waited.append(fetch)
+            await fetch.over
+        await genuine(self)
+
+    monkeypatch.setattr(Getter, "_drop_useless", slowly)
+    good(world.sync(one, two, rate=100_000))
+    assert waited
+    assert one.tree() == two.tree()
 
 
 def test_what_comes_while_the_room_is_looked_at_is_not_missing_in_it(world, monkeypatch):

@@ -212,19 +212,23 @@ def test_what_came_before_the_connection_broke_needs_no_room_again(world, monkey
     assert two.tree() == one.tree()
 
 
-def test_a_delta_that_broke_off_needs_the_room_of_all_of_the_file(world, monkeypatch):
-    """It is made anew, with what came of it as a basis."""
+@pytest.mark.parametrize("roomy", [False, True])
+def test_a_delta_that_broke_off_goes_on_whole_where_there_is_no_room_for_another(world, monkeypatch, roomy):
+    """With room it is made anew, with what came of it as a basis."""
     one, two = world.host("laptop"), world.host("desktop")
     old, new = big(9, 2_000_000), big(10, 8_000_000)
     one.write("large", old)
     good(world.sync(one, two))
     one.write("large", new)
     assert codes(world.sync(one, two, spoil_client=cut_at(6))) == ["connection-lost"] * 2
-    no_more_than(monkeypatch, two, len(new))
+    no_more_than(monkeypatch, two, len(new) - 1)
     assert codes(world.sync(one, two)) == ["disk-full"] * 2
-    no_more_than(monkeypatch, two, 2 * len(new))
+    no_more_than(monkeypatch, two, (1 + roomy) * len(new))
     good(world.sync(one, two))
     assert two.tree() == one.tree()
+    said = [m.decode(frame.payload) for frame in world.channels[1].sent_frames if frame.kind is FrameType.CONTROL]
+    ((mode, offset),) = [file[3:] for want in said if isinstance(want, m.Want) for file in want.files]
+    assert (mode, offset > 0) == (("delta", False) if roomy else ("whole", True))
 
 
 def test_what_was_complete_when_a_session_broke_off_needs_no_room_again(world, monkeypatch):

@@ -6,7 +6,6 @@ from threading import Event
 
 import pytest
 
-from twsync.errors import StoreError
 from twsync.peer import smallahead
 from twsync.peer.smallahead import SmallAhead
 from twsync.peer.supply import Supplier
@@ -156,12 +155,7 @@ def test_so_many_wait_for_the_plan_and_no_more(world, pair, monkeypatch):
 def test_where_there_is_no_room_the_plan_has_the_word(world, pair, monkeypatch):
     one, two = pair
     one.write("a", "content")
-
-    def check_room(self, size, room):
-        if size:
-            raise StoreError("No room.", "disk-full")
-
-    monkeypatch.setattr(Staging, "check_room", check_room)
+    monkeypatch.setattr(Staging, "room", lambda self: 0)
     results = world.sync(one, two)
     assert [result.error.code for result in results] == ["disk-full"] * 2
     assert ahead(world, 1) == 0 and two.tree() == {} and staged(two) == []

@@ -134,18 +134,55 @@ def test_a_second_copy_for_a_second_key(host) -> None:
 
 
 def test_sweeping_by_age_and_by_size(host) -> None:
-    for number, age in enumerate((30, 10, 5)):
+    for number, age in enumerate((30, 10, 5, 1)):
         with host.staging.create(blake3(b"%d" % number).digest()) as part:
             part.append(bytes(100))
         path = max((host.root / ".twsync" / "staging").iterdir(), key=lambda path: path.stat().st_ctime_ns)
         os.utime(path, (0, time.time() - age * 86400))
     staging = Staging(host.gate)
     assert staging.sweep(time.time_ns(), max_age=14 * 86400.0) == 100
-    assert len(names(host)) == 2
+    assert len(names(host)) == 3
+    # The last two may be what the next session goes on with, however large they are.
     assert staging.sweep(time.time_ns(), max_age=14 * 86400.0, max_bytes=150) == 100
-    assert staging.find_partial(blake3(b"2").digest()) == 100
-    assert staging.find_partial(blake3(b"1").digest()) == 0
+    assert [staging.find_partial(blake3(b"%d" % number).digest()) for number in range(4)] == [0, 0, 100, 100]
     staging.close()
+
+
+def test_what_came_from_a_device_that_has_no_more_to_give_is_let_go(host) -> None:
+    staging = host.staging
+
+    def part(number: int) -> bytes:
+        with staging.create(blake3(b"%d" % number).digest()) as part:
+            part.write(b"x")
+        return b"%d" % number
+
+    part(0)
+    staging.comes_from("alice/desktop")
+    part(1)
+    staging.left(staging.put(CONTENT, DATA).name)
+    staging.comes_from("alice/phone")
+    part(2)
+    staging.have_all("alice/desktop")
+    staging.close()
+    host.staging = staging = Staging(host.gate)
+    assert [staging.find_partial(blake3(b"%d" % number).digest()) for number in range(3)] == [1, 0, 1]
+    assert staging.adopt(CONTENT, len(DATA)) is None
+    staging.have_all("alice/phone")
+    assert len(names(host)) == 1
+
+
+def test_what_is_of_no_use_for_what_is_wanted(host) -> None:
+    staging = host.staging
+    with staging.create(CONTENT) as part:
+        part.write(DATA)
+    with staging.create_unknown(b"key", 9) as part:
+        part.write(b"x")
+    for wanted, useless in (([], 2), ([(b"a", 5, CONTENT)], 1), ([(b"key", 8, CONTENT)], 1), ([(b"key", 9, CONTENT)], 0)):
+        assert len(staging.unwanted(wanted)) == useless
+    ((name, size),) = staging.unwanted([(b"key", 9, b"")])
+    assert name.startswith(CONTENT.hex().encode()) and len(DATA) <= size + 4096 and size <= len(DATA)
+    staging.give_up([name, name])
+    assert len(names(host)) == 1
 
 
 # --- content that is here
@@ -306,7 +343,7 @@ def test_a_really_full_disk(small_disk: Path, tmp_path: Path, make_host) -> None
     with pytest.raises(StoreError, match="no room"):
         host.staging.check_room(900_000, host.staging.room())
     assert host.tree() == {"a": b"old"}
-    assert host.staging.sweep(time.time_ns(), max_bytes=0) > 0
+    assert host.staging.sweep(time.time_ns(), max_age=-1) > 0
     assert host.apply(host.file(b"a", b"new"))[b"a"].status is Status.DONE
     host.close()
     host.close = lambda: None

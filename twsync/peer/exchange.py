@@ -24,6 +24,7 @@ from twsync.peer.movement import Movement, Store
 from twsync.peer.needs import Needs, work_out
 from twsync.peer.opening import Opened, exchange_open, greet
 from twsync.peer.outcome import CHANGING, Tally, summary
+from twsync.peer.room import fit
 from twsync.peer.tasks import Tasks, as_error
 from twsync.peer.terms import Collection, Progress, Terms, Tools
 from twsync.peerwire import messages
@@ -153,6 +154,7 @@ class _Session:
         self._dialogue.when_over(lambda _error: self._look.stop())
         terms = self._terms
         self._store = await self._look.store()
+        self._store.staging.comes_from(terms.partner)
         announcing = self._look.announcing
         await greet(self._dialogue, terms, self._rows.name)
         proposal = self._tools.random(messages.ANCHOR_BYTES)
@@ -276,10 +278,7 @@ class _Session:
         if guard is not None:
             raise guard
         assert self._store is not None
-        staging = self._store.staging
-        if staging.anything_left:
-            room += sum(staging.bytes_left(need.key, need.size, need.content, basis=need.basis is not None) for need in needs.contents)
-        staging.check_room(needs.total, room)
+        fit(needs, self._store.staging, room)
         return plan, plan.digest(), needs
 
     async def _end_round(self, number: int, plan: Plan, settled: list[tuple[Operation, bytes]], movement: Movement) -> bool:
@@ -304,11 +303,17 @@ class _Session:
 
     async def _end(self, comparison: Comparison, opened: Opened) -> None:
         self._enter("commit")
-        assert self._store is not None
         # Only copies that no round was left for have not been seen over there.
         own_seq = comparison.own_seq if self._unsent_copies else None
-        await self._commit.run(opened, (own_seq, comparison.peer_seq), self._blocked, self._counters(), self._store.applier.finish)
+        await self._commit.run(opened, (own_seq, comparison.peer_seq), self._blocked, self._counters(), self._finish)
         self._tally.doubt(self._terms.side, lambda conflict: conflict.key in self._commit.peer_skipped)
+
+    def _finish(self) -> None:
+        """Everything durable, and nothing kept that nobody will go on with. In a writer's thread."""
+        assert self._store is not None
+        self._store.applier.finish()
+        if marks.sender(self._terms.sync_type) is not self._terms.side and not self._tally.held:
+            self._store.staging.have_all(self._terms.partner)
 
     def _counters(self) -> messages.Counters:
         tally, movement = self._tally, self._movement

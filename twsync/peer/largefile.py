@@ -74,13 +74,23 @@ def open_large(need: Need, gate: Gate, staging: Staging, seed: int) -> Opening:
 
 def _open(need: Need, gate: Gate, staging: Staging) -> Opening:
     kept: list[Part] = []
+    try:
+        return _begin(need, gate, staging, kept)
+    except BaseException:
+        for part in kept:
+            part.close()
+        raise
+
+
+def _begin(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Opening:
+    """:param kept: takes what was opened."""
     if need.content and not staging.find_partial(need.content):
         staging.claim_unknown(need.key, need.size, need.content)
     basis = _older(need, gate, staging, kept) if not need.whole and need.size <= LARGEST_FILE else None
     older = need.basis.item.content if need.basis is not None and len(kept) == 1 else b""
     if not need.content:
         return Opening(staging.create_unknown(need.key, need.size), basis, kept=kept, older=older)
-    if basis is not None or need.whole:
+    if basis is not None or need.tries:
         return Opening(staging.create(need.content), basis, kept=kept, older=older)
     partial = staging.resume(need.content)
     if partial.size == need.size:

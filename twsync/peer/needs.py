@@ -26,8 +26,9 @@ class Need(msgspec.Struct, eq=False, gc=False):
     changes: list[Change]
     "The first one's key is asked by; all get the same content."
     whole: bool = False
-    "Whether a delta was tried and did not come out right."
+    "Whether no delta is asked for: one did not come out right, or there is no room for it."
     tries: int = 0
+    "How often what came was not this content."
     ahead: bool = False
     "Whether it is asked for ahead of the plan."
 

@@ -161,14 +161,12 @@ class Prefetch:
                 self._large.stop(fetch)
         return here, rest
 
-    async def ended(self) -> None:
-        """Return when nothing is fetched any more; what nobody needed is gone then."""
-        for fetch in self._under_way.copy():
-            await fetch.over
-        unused, self._done = list(self._done.values()), {}
-        if unused:
-            await self._workshop.write(self._drop, unused)
+    @property
+    def under_way(self) -> list[Fetch]:
+        """What is still fetched."""
+        return self._under_way.copy()
 
-    def _drop(self, unused: list[Staged]) -> None:
-        for staged in unused:
-            self._staging.drop(staged)
+    def take_useless(self) -> list[Staged]:
+        """What is complete and no need of the plan, which is known, wants; it is not known here any more."""
+        useless, self._done = list(self._done.values()), {}
+        return useless

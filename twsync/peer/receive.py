@@ -117,16 +117,26 @@ class Getter:
         self._small.keep(self.small_ahead.wanted)
         if needs:
             await self._fetch(len(needs), here + small, rest, search)
-        await self.prefetch.ended()
+        for fetch in self.prefetch.under_way:
+            await fetch.over
         while self.small_ahead.busy:
             # The plan has no use for it.
             self._dialogue.check()
             self._idle = Deferred()
             await self._idle
+        await self._drop_useless()
+
+    async def _drop_useless(self) -> None:
+        """Delete what came ahead of the plan and this has no use for: its room was counted as free."""
         self._dialogue.check()
-        if self.small_ahead.useless:
-            await self._workshop.write(self.small_ahead.drop)
+        useless = self.prefetch.take_useless() + self.small_ahead.take_useless()
+        if useless:
+            await self._workshop.write(self._drop, useless)
             self._dialogue.check()
+
+    def _drop(self, useless: list[Staged]) -> None:
+        for staged in useless:
+            self._staging.drop(staged)
 
     async def _fetch(self, count: int, here: Sequence[tuple[Need, Staged]], needs: Sequence[Need], search: bool) -> None:
         """Get `count` needs: those that are here already, those that are under way, and these."""
@@ -135,6 +145,8 @@ class Getter:
         done: Deferred[None] = Deferred()
         self._resolved = done
         try:
+            # (What the plan wants may come meanwhile: it is counted from here on.)
+            await self._drop_useless()
             for start in range(0, len(here), MAX_BATCH_FILES):
                 claimed = here[start : start + MAX_BATCH_FILES]
                 changes = await self._workshop.write(claim_all, claimed, self._staging)

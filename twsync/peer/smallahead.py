@@ -128,17 +128,11 @@ class SmallAhead:
         """Whether something that was asked for is on its way."""
         return bool(self._asked)
 
-    @property
-    def useless(self) -> bool:
-        """Whether something came that no plan wanted."""
-        return bool(self._here)
-
-    def drop(self) -> None:
-        """Delete what no plan wanted. In a writer's thread."""
-        here, self._here = self._here, {}
+    def take_useless(self) -> list[Staged]:
+        """What came and the plan, which is known, does not want; it is not known here any more."""
+        useless, self._here = list(self._here.values()), {}
         self.bytes = 0
-        for staged in here.values():
-            self._staging.drop(staged)
+        return useless
 
     # --- inside
 

@@ -3,6 +3,7 @@
 Names begin with the content id in hex, so that what an earlier session left is found again: ``HEX.N`` is complete, ``HEX.N.part`` is not.
 What has no content id, links and folders on their way to a name that something else holds, is ``link.N`` and ``folder.N``. A file
 whose content id is not known yet has the hash of its key and size instead: a later session that wants this key in this size tries it.
+Behind the number stands which device it comes from: when a session has got all that this device has, what is left of it is useless.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import itertools
 import os
 from binascii import hexlify
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from blake3 import blake3
 
@@ -22,6 +24,7 @@ from twsync.store.batches import Found
 from twsync.store.copying import copy_bytes
 from twsync.store.diskerrors import disk_errors, show
 from twsync.store.hashing import hash_descriptor
+from twsync.store.leftovers import Leftovers, origin
 from twsync.store.partial import Partial, Staged, write_all
 from twsync.store.paths import Gate
 from twsync.store.place import Place
@@ -46,13 +49,16 @@ class Staging:
             self._fd = gate.private.open_directory(_FOLDER)
         names = self._names()
         self._numbers = itertools.count(1 + max((_number(name) for name in names), default=0))
-        self._left: dict[bytes, list[bytes]] = {}
-        for name in names:
-            self._left.setdefault(name.partition(b".")[0], []).append(name)
+        self._left = Leftovers(self._fd, names)
+        self._origin = b""
 
     def close(self) -> None:
         """Close the folder; what is in it stays."""
         os.close(self._fd)
+
+    def comes_from(self, device: str) -> None:
+        """From now on content comes from this device."""
+        self._origin = origin(device)
 
     def place(self, name: bytes) -> Place:
         """The place of a name in staging."""
@@ -113,7 +119,8 @@ class Staging:
                 at += item.size
             return found
         contents, modes = [item.content for item in items], [item.mode for item in items]
-        names = [b"%s.%d" % (hexlify(content), number) for content, number in zip(contents, self._numbers, strict=False)]
+        name = b"%s.%d" + self._origin
+        names = [name % (hexlify(content), number) for content, number in zip(contents, self._numbers, strict=False)]
         sizes, mtimes = [item.size for item in items], [item.mtime_ns for item in items]
         errors = batches.NATIVE.stage(self._fd, names, data, sizes, contents, modes, mtimes)
         failed = next((error for error in errors if error > 0), 0)
@@ -155,10 +162,10 @@ class Staging:
 
     def claim_unknown(self, key: bytes, size: int, content: bytes) -> None:
         """What was received for this key while its content id was not known, if there is any, is taken for a part of this content."""
-        found = self._largest(_stand_in(key, size))
+        found = self._left.largest(_stand_in(key, size))
         if found is not None:
             with disk_errors(self._where):
-                self._left[_stand_in(key, size).hex().encode()].remove(found[0])
+                self._left.take(found[0])
                 self.left(self.named(content, found[0]))
 
     def resume(self, content: bytes) -> Partial:
@@ -166,7 +173,7 @@ class Staging:
 
         :raises StoreError: as `create`.
         """
-        found = self._largest(content)
+        found = self._left.largest(content)
         if found is None:
             return self.create(content)
         with disk_errors(self._where):
@@ -225,33 +232,27 @@ class Staging:
 
     def find_partial(self, content: bytes) -> int:
         """Bytes of the largest partly received copy; 0 for none."""
-        found = self._largest(content)
+        found = self._left.largest(content)
         return 0 if found is None else found[1]
-
-    @property
-    def anything_left(self) -> bool:
-        """Whether an earlier session left anything, or this one something that nobody works on."""
-        return bool(self._left)
 
     def bytes_left(self, key: bytes, size: int, content: bytes, *, basis: bool) -> int:
         """Bytes of a file that is wanted here which an earlier session left, and which need no room again.
 
         :param basis: an older file stands at the key; then what was partly received is received once more, with it as a basis.
         """
-        for name in self._left.get(content.hex().encode(), ()):
-            if not name.endswith(_PART) and (found := self.place(name).lstat()) is not None and found.st_size == size:
-                return size
+        if self._left.holds(content, size):
+            return size
         return 0 if basis else min(size, self.find_partial(content) or self.find_unknown(key, size))
 
     def open_basis(self, content: bytes) -> int | None:
         """A read descriptor of the largest partly received copy, as a delta's basis; None if there is none."""
-        found = self._largest(content)
+        found = self._left.largest(content)
         return None if found is None else self.place(found[0]).open_read()
 
     def adopt(self, content: bytes, size: int) -> Staged | None:
         """A complete file of this content that an earlier session left, proved again."""
-        for name in [name for name in self._left.get(content.hex().encode(), ()) if not name.endswith(_PART)]:
-            self._left[content.hex().encode()].remove(name)
+        for name in self._left.complete(content):
+            self._left.take(name)
             try:
                 fd = self.place(name).open_read()
             except OSError:
@@ -266,23 +267,38 @@ class Staging:
 
     def left(self, name: bytes) -> None:
         """This is in staging and nobody works on it: it may be adopted or resumed."""
-        self._left.setdefault(name.partition(b".")[0], []).append(name)
+        self._left.add(name)
 
     def drop(self, staged: Staged) -> None:
         """Delete one that is not needed after all."""
         self.forget(staged.name)
 
+    def unwanted(self, wanted: Iterable[tuple[bytes, int, bytes]]) -> list[tuple[bytes, int]]:
+        """What was left and is of no use for these (key, size, content id): names, and the bytes that they take."""
+        return self._left.others(stem for key, size, content in wanted for stem in (content, _stand_in(key, size)))
+
+    def have_all(self, device: str) -> None:
+        """A session has got all that a device has: whatever was left of what came from it is useless."""
+        self.give_up(self._left.of(origin(device)))
+
+    def give_up(self, names: Iterable[bytes]) -> None:
+        """Delete files that were left, as far as the disk lets us."""
+        for name in names:
+            with suppress(OSError):
+                self.forget(name)
+
     def sweep(self, now_ns: int, max_age: float = limits.STAGING_AGE, max_bytes: int = limits.STAGING_BYTES) -> int:
-        """Delete what is older than `max_age` seconds, then the oldest beyond `max_bytes`. Before a session, not in one.
+        """Delete what is older than `max_age` seconds, then the oldest beyond `max_bytes`; but not the newest, as many as a session has
+        under way, however large: else a file larger than that would never come over a line that breaks. Before a session, not in one.
 
         :returns: the bytes freed.
         """
         found = [(stat.st_mtime_ns, stat.st_size, name) for name in self._names() if (stat := self.place(name).lstat()) is not None]
         total, freed = sum(size for _, size, _ in found), 0
-        for mtime_ns, size, name in sorted(found):
+        for rank, (mtime_ns, size, name) in enumerate(sorted(found), limits.MAX_LARGE_UNDER_WAY - len(found)):
             # A complete file may carry the time of the file it becomes: it is given the benefit of the limit of bytes only.
             old = now_ns - mtime_ns > max_age * 1e9 and name.endswith(_PART)
-            if old or total - freed > max_bytes:
+            if old or (rank < 0 and total - freed > max_bytes):
                 self.forget(name)
                 freed += size
         return freed
@@ -290,25 +306,14 @@ class Staging:
     # --- inside
 
     def _new(self, stem: bytes) -> bytes:
-        return b"%s.%d" % (stem, next(self._numbers))
+        return b"%s.%d%s" % (stem, next(self._numbers), self._origin)
 
     def _names(self) -> list[bytes]:
         return [os.fsencode(name) for name in os.listdir(self._fd)]  # noqa: PTH208 - by descriptor
 
-    def _parts(self, content: bytes) -> Iterator[tuple[bytes, int]]:
-        for name in self._left.get(content.hex().encode(), ()):
-            if name.endswith(_PART) and (found := self.place(name).lstat()) is not None:
-                yield name, found.st_size
-
-    def _largest(self, content: bytes) -> tuple[bytes, int] | None:
-        found = max(self._parts(content), key=lambda part: part[1], default=None)
-        return found if found is not None and found[1] else None
-
     def forget(self, name: bytes) -> None:
         """Delete what has this name; nothing if it is gone."""
-        names = self._left.get(name.partition(b".")[0], [])
-        if name in names:
-            names.remove(name)
+        self._left.take(name)
         place = self.place(name)
         try:
             place.remove()
@@ -327,7 +332,7 @@ class Staging:
         """A part is complete: all other parts of this content have served."""
         done = self._new(content.hex().encode())
         self.place(name).replace(self.place(done))
-        for other in [other for other, _ in self._parts(content)]:
+        for other, _size in self._left.parts(content):
             self.forget(other)
         return Staged(done, content, size)
 
