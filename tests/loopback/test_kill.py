@@ -88,6 +88,21 @@ def test_a_host_is_killed(victim, large, laptop, desktop, same, eventually):
     assert arrived(there) == arrived(here) == 0
 
 
+def test_what_came_of_a_file_that_changed_before_it_could_go_on_is_let_go(large, laptop, desktop, same, eventually):
+    name, here, there = large
+    session = start_and_wait(laptop, name, there)
+    laptop.kill()
+    session.communicate(timeout=60)
+    left = {path.name for path in (there / ".twsync" / "staging").iterdir()}
+    (path,) = here.glob("large*")
+    with path.open("r+b") as file:
+        file.write(b"changed")
+        file.truncate(SIZE + next(MORE))
+    again(laptop, desktop, name, eventually)
+    same(here, there)
+    assert left and arrived(there) == 0
+
+
 def again(laptop, desktop, name, eventually):
     """Both hosts up, and a session; what it came to."""
     for host in (laptop, desktop):
