@@ -95,6 +95,23 @@ def test_draw_hands_on_in_order_and_ends(world):
     assert finished(world, Deferred.fromCoroutine(everything(draw))).value.code == "over"
 
 
+def test_who_hears_of_an_error_can_wait_for_the_thread(world):
+    async def first(draw):
+        try:
+            return await draw.next()
+        finally:
+            draw.stop()
+            await draw.finished
+
+    def broken():
+        raise StoreError("over", "over")
+        yield 1
+
+    from twisted.internet.defer import Deferred
+
+    assert finished(world, Deferred.fromCoroutine(first(Draw(world.workshop, broken())))).value.code == "over"
+
+
 def test_draw_gives_what_is_there(world):
     async def everything(draw):
         found = []

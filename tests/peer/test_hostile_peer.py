@@ -361,6 +361,19 @@ def test_signatures_that_cost_much_are_refused(world, puppet, block_length, leng
     assert code(peer.end()) == "protocol-error"
 
 
+def test_a_spoilt_signature_is_said_to_be_one(world, puppet):
+    victim = world.host("victim")
+    victim.write("large", bytes(100_000))
+    peer = puppet(victim)
+    large = wanting(peer)[b"large"]
+    peer.say(m.Want(files=((1, b"large", large.content, "delta", 0),)))
+    signature = bytearray(lying_signature(1024, 100_000))
+    signature[50] ^= 1
+    peer.channel.send_frame(Frame(FrameType.SIGNATURE, bytes(signature), 1))
+    peer.channel.send_frame(Frame(FrameType.SIGNATURE, b"", 1))
+    assert code(peer.end()) == "protocol-error"
+
+
 def test_answers_do_not_pile_up_for_who_does_not_read(world, puppet):
     """Not even those without content, however many are asked for."""
     victim = world.host("victim")

@@ -110,10 +110,11 @@ class Look:
         self._closed = True
         self._result, self._found = None, []
         if self._store is not None:
-            with suppress(TwsyncError):  # what could not be done now, `recover` does before the next session
+            with suppress(TwsyncError, OSError):  # what could not be done now, `recover` does before the next session
                 await self._work.write(self._store.close)
         if self._collection is not None:
-            await self._work.write(self._closing, self._collection)
+            with suppress(OSError):  # a disk may say so late what it could not write; the session has ended
+                await self._work.write(self._closing, self._collection)
 
     # --- inside ------------------------------------------------------------------------------------------------------------------------
 

@@ -152,8 +152,8 @@ class Draw(Generic[T]):
         self._error: BaseException | None = None
         self._waiting: Deferred[None] | None = None
         #: Fires when the thread is done with the source, however it ended.
-        self.finished: Deferred[None] = workshop.stream(self._run)
-        self.finished.addCallbacks(self._end, self._fail)
+        self.finished: Deferred[None] = Deferred()
+        workshop.stream(self._run).addErrback(self._fail).addCallback(self._end)
 
     async def next(self) -> T | None:
         """The next element, None at the end; raises what the source raised."""
@@ -205,12 +205,13 @@ class Draw(Generic[T]):
         if not self._stopped:
             self._wake()
 
-    def _end(self, _none: None) -> None:
-        self._over = True
-        self._wake()
-
     def _fail(self, failure: Failure) -> None:
         self._error = failure.value
+
+    def _end(self, _none: None) -> None:
+        self._over = True
+        # Who is woken may wait for it.
+        self.finished.callback(None)
         self._wake()
 
     def _wake(self) -> None:
