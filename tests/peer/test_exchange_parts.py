@@ -57,6 +57,14 @@ def test_errors_leave_their_frames_in_the_thread(world):
     assert "job" not in names
 
 
+def test_an_error_that_is_its_own_cause_leaves_the_thread(world):
+    def job():
+        error = StoreError("over", "over")
+        raise error from error
+
+    assert finished(world, world.workshop.write(job)).value.code == "over"
+
+
 def test_feed_hands_on_in_order_and_says_what_was_taken(world):
     taken = []
     feed = Feed(taken.append)

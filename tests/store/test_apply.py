@@ -17,7 +17,7 @@ from twsync import limits
 from twsync.errors import StoreError
 from twsync.reconcile.model import Item
 from twsync.reconcile.versions import Version
-from twsync.store import barrier
+from twsync.store import apply, barrier
 from twsync.store.batches import Batches
 from twsync.store.changes import Change
 from twsync.store.place import Place
@@ -316,6 +316,17 @@ def test_a_disk_that_cannot_go_on_ends_the_session_and_keeps_what_was_done(host,
     assert host.rows.get(b"c") is None
     assert host.rows.intents.pending() == []
     assert host.look().changes == []
+
+
+def test_folders_that_cannot_be_flushed_end_the_session(host, monkeypatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr(apply, "flush_directories", full)
+    with pytest.raises(StoreError) as caught:
+        host.apply(host.file(b"a", b"new"))
+    assert caught.value.code == "disk-full"
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import time
@@ -95,6 +96,26 @@ def test_a_part_that_does_not_come_out_right_is_gone(host) -> None:
     part.append(b"x")
     part.discard()
     assert names(host) == []
+
+
+@pytest.mark.parametrize("end", ["finish", "keep", "discard"])
+def test_a_disk_that_says_at_the_end_what_it_did_not_write(host, monkeypatch, end: str) -> None:
+    part = host.staging.create(CONTENT)
+    part.write(DATA)
+    genuine = os.close
+
+    def close(fd: int) -> None:
+        genuine(fd)
+        raise OSError(errno.ENOSPC, "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", close)
+        if end == "finish":
+            with pytest.raises(StoreError, match="is full"):
+                part.finish()
+        else:
+            getattr(part, end)()
+    assert (len(names(host)) == 0) == (end == "discard")
 
 
 def test_a_new_attempt_keeps_the_old_part_as_basis_until_it_is_done(host) -> None:

@@ -93,10 +93,10 @@ def _bare(job: Callable[[], T]) -> T:
     try:
         return job()
     except TwsyncError as error:
-        link: BaseException | None = error
-        while link is not None:
+        links: list[BaseException] = [error]
+        for link in links:
             link.__traceback__ = None
-            link = link.__cause__ or link.__context__
+            links += [each for each in (link.__cause__, link.__context__) if each is not None and each not in links]
         raise
 
 

@@ -143,7 +143,9 @@ class Applier:
             self._step("flush-folders")
             self._flush(lambda gate: flush_directories(gate, _own_folders(batch.tasks), batch.folders))
         except StoreError as error:
-            raise batch.failure or error from error
+            if batch.failure is None:
+                raise
+            raise batch.failure from error
 
     def note(self, batch: Batch) -> list[Outcome]:
         """The rows of a batch that is in place into the journal, its intents out of it.
@@ -156,7 +158,9 @@ class Applier:
             owed = [(row.key, row.item.mode, row.item.mtime_ns) for row in batch.rows if row.item.kind is DIRECTORY]
             self._journal.end_batch(batch.rows, owed, batch.intents)
         except StoreError as error:
-            raise batch.failure or error from error
+            if batch.failure is None:
+                raise
+            raise batch.failure from error
         self._step("done")
         if batch.failure is not None:
             raise batch.failure

@@ -110,8 +110,7 @@ class Partial:
                 return None
             with disk_errors(self._where):
                 self._fill()
-            self._close()
-            with disk_errors(self._where):
+                self._close()
                 return self._home.finished(content, self._name, self.size)
 
     def claim(self, content: bytes) -> None:
@@ -132,7 +131,7 @@ class Partial:
                 return
             with suppress(OSError):  # without it the file is a little shorter, and that much is fetched again
                 self._fill()
-            self._close()
+                self._close()
             self._home.left(self._name)
 
     def discard(self) -> None:
@@ -142,8 +141,10 @@ class Partial:
 
     def _discard(self) -> None:
         if self._fd >= 0:
-            self._close()
-            self._home.forget(self._name)
+            with suppress(OSError):  # what could not be written is not wanted
+                self._close()
+            with disk_errors(self._where):
+                self._home.forget(self._name)
 
     def __enter__(self) -> Partial:
         return self

@@ -47,7 +47,7 @@ class Staging:
         with disk_errors(gate.root):
             gate.private.make_directories(_FOLDER)
             self._fd = gate.private.open_directory(_FOLDER)
-        names = self._names()
+            names = self._names()
         self._numbers = itertools.count(1 + max((_number(name) for name in names), default=0))
         self._left = Leftovers(self._fd, names)
         self._origin = b""
@@ -293,7 +293,8 @@ class Staging:
 
         :returns: the bytes freed.
         """
-        found = [(stat.st_mtime_ns, stat.st_size, name) for name in self._names() if (stat := self.place(name).lstat()) is not None]
+        with disk_errors(self._where):
+            found = [(stat.st_mtime_ns, stat.st_size, name) for name in self._names() if (stat := self.place(name).lstat()) is not None]
         total, freed = sum(size for _, size, _ in found), 0
         for rank, (mtime_ns, size, name) in enumerate(sorted(found), limits.MAX_LARGE_UNDER_WAY - len(found)):
             # A complete file may carry the time of the file it becomes: it is given the benefit of the limit of bytes only.
