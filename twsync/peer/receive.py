@@ -184,11 +184,17 @@ class Getter:
     def _claimed(self, need: Need, staged: Staged | None) -> None:
         """The content of a need was on its way when the plan was made."""
         if staged is None:
-            self._again(need)
+            self._tasks.start(self._get_again(need))
         elif len(need.changes) == 1:
             self._resolve_each([(need, [staged])])
         else:
             self._tasks.start(self._keep_claimed(need, staged))
+
+    async def _get_again(self, need: Need) -> None:
+        # What came in its place has its room.
+        await self._drop_useless()
+        self._again(need)
+        self._ask()
 
     async def _keep_claimed(self, need: Need, staged: Staged) -> None:
         changes = await self._workshop.write(claim_all, [(need, staged)], self._staging)
