@@ -248,14 +248,13 @@ COMPRESSIBLE = 0.85
 ZSTD_LEVEL = 1
 
 # --- control server ----------------------------------------------------------------------------------------------------------------
-#: Failed sign-ins of one user from one address, and of one address whatever the user, after which further ones have to wait.
+#: Failed sign-ins of one device that is known, or of one user from one address; and of one address whatever the user; after which further
+#: ones are not looked at for a while.
 SIGN_IN_USER_FAILURES = 5
 SIGN_IN_ADDRESS_FAILURES = 20
 #: Longest single wait, seconds; and seconds without a failure after which all is forgotten.
 SIGN_IN_LONGEST_WAIT = 30.0
 SIGN_IN_FORGET_AFTER = 600.0
-#: Attempts that would wait behind others for longer than this (seconds) are refused at once, so that they take no memory.
-SIGN_IN_LONGEST_QUEUE = 120.0
 #: Agents whose challenge is not answered yet that are remembered, to find those that cannot answer it.
 MAX_UNANSWERED_CHALLENGES = 4096
 #: Users and addresses whose failures are remembered, about 200 bytes each.

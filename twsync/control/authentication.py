@@ -1,17 +1,20 @@
-"""Who sends a request: digest credentials (RFC 3261 section 22), and how long an attempt has to wait after failures."""
+"""Who sends a request: digest credentials (RFC 3261 section 22), and whether they are looked at yet after failures."""
 
 from __future__ import annotations
+
+import math
 
 from twsync.control.directory import Directory
 from twsync.control.oldagents import OldAgents
 from twsync.control.refusal import Refusal
 from twsync.control.routing import Routes
 from twsync.control.slowdown import SlowDown
-from twsync.errors import FormatError
-from twsync.sip import grammar
 from twsync.sip.digest import Outcome, Verifier
 from twsync.sip.message import Request
 from twsync.transport.siptls import Flow
+
+#: Tells devices why they have to wait (RFC 3261 section 20.18).
+FAILED_SIGN_INS = ("Error-Info", "<urn:twsync:refusal:failed-sign-ins>")
 
 
 class Authentication:
@@ -31,29 +34,24 @@ class Authentication:
         self._slowdown = slowdown
         self._proven: dict[str, set[str]] = {}
 
-    def wait(self, request: Request, flow: Flow, now: float, proxy: bool) -> float:
-        """Seconds to wait before `examine`; mostly 0.
-
-        A flow that has proven to be a user is not slowed down as that user, whatever others behind its address do.
-
-        :raises Refusal: 503, because too many attempts wait already.
-        """
-        values = request.headers.getlist(_header(proxy))
-        user = _claimed_user(values)
-        if not values or user in self._proven.get(flow.id, ()):
-            return 0.0
-        wait = self._slowdown.wait(user, flow.remote[0], now)
-        if wait is None:
-            raise Refusal(503, "Too many failed sign-ins", [("Retry-After", "60")])
-        return wait
-
     def examine(self, request: Request, flow: Flow, now: float, proxy: bool) -> str:
         """The user who sends a request.
 
+        A flow that has proven to be a user is not slowed down as that user, whatever others behind its address do.
+
         :param proxy: whether the proxy asks (407, Proxy-Authorization) or the server itself (401, Authorization).
-        :raises Refusal: the challenge. It is the same for a wrong password and an unknown user.
+        :raises Refusal: the challenge, the same for a wrong password and an unknown user; 503 with Retry-After (RFC 3261 sections 21.5.4
+            and 20.33), because of failures before: the password was not looked at.
         """
-        values = request.headers.getlist(_header(proxy))
+        values = request.headers.getlist("Proxy-Authorization" if proxy else "Authorization")
+        claimed = self._verifier.claimed(values)
+        if claimed is None:
+            raise self._challenge(request, flow, now, proxy, stale=False)
+        place = (claimed, flow.remote[0], self._known_key(claimed, flow))
+        wait = 0.0 if claimed in self._proven.get(flow.id, ()) else self._slowdown.wait(*place, now)
+        if wait > 0:
+            seconds = math.ceil(wait)
+            raise Refusal(503, f"Too many failed sign-ins, wait {seconds} s", [("Retry-After", str(seconds)), FAILED_SIGN_INS])
         also = self._routes.aliases(flow)
         verdict = self._verifier.verify(
             values, request.method, request.uri, self._directory.secret, now, lambda signed: self._routes.domain.owns(signed, also)
@@ -64,10 +62,18 @@ class Authentication:
             flow.authenticated()
             return verdict.user
         if verdict.outcome is Outcome.REFUSED:
-            self._slowdown.failed(_claimed_user(values), flow.remote[0], now)
-        challenges = self._old_agents.suited(self._verifier.challenges(now, stale=verdict.outcome is Outcome.STALE), request, flow)
+            self._slowdown.failed(*place, now)
+        raise self._challenge(request, flow, now, proxy, stale=verdict.outcome is Outcome.STALE)
+
+    def _challenge(self, request: Request, flow: Flow, now: float, proxy: bool, *, stale: bool) -> Refusal:
+        challenges = self._old_agents.suited(self._verifier.challenges(now, stale=stale), request, flow)
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
-        raise Refusal(407 if proxy else 401, None, [(name, challenge) for challenge in challenges])
+        return Refusal(407 if proxy else 401, None, [(name, challenge) for challenge in challenges])
+
+    def _known_key(self, user: str, flow: Flow) -> str:
+        """The fingerprint that a flow has proven by TLS, if it is that of one of the user's devices; else empty."""
+        fingerprint = flow.peer_fingerprint or ""
+        return fingerprint if fingerprint and self._directory.with_fingerprint(user, fingerprint) is not None else ""
 
     def proven(self, flow: Flow) -> frozenset[str]:
         """The users that a flow has proven to be."""
@@ -77,20 +83,3 @@ class Authentication:
         """A flow has ended."""
         self._proven.pop(flow.id, None)
         self._old_agents.forget_flow(flow)
-
-
-def _header(proxy: bool) -> str:
-    return "Proxy-Authorization" if proxy else "Authorization"
-
-
-def _claimed_user(values: list[str]) -> str:
-    """The user name of the first credentials that have one; what is malformed claims nobody."""
-    for value in values:
-        try:
-            for part in grammar.split(value.partition(" ")[2], ","):
-                name, equals, raw = part.partition("=")
-                if equals and name.strip().lower() == "username":
-                    return grammar.unquote(raw.strip())
-        except FormatError:
-            continue
-    return ""

@@ -124,23 +124,8 @@ class Signalling:
         self, request: Request, flow: Flow, transaction: ServerTransaction, proxy: bool,
         then: Callable[[Request, Flow, ServerTransaction, str], None],
     ) -> None:  # fmt: skip
-        """Go on once the sender has proven to be a user; later, if there were failures before."""
-
-        def examine() -> None:
-            user = self.authentication.examine(request, flow, self._clock.seconds(), proxy)
-            then(request, flow, transaction, user)
-
-        def late() -> None:
-            if transaction.cancelled:
-                self._answer(request, transaction, 487)
-            elif flow.open:
-                self._guard(request, transaction, examine)
-
-        wait = self.authentication.wait(request, flow, self._clock.seconds(), proxy)
-        if wait:
-            self._clock.callLater(wait, late)
-        else:
-            examine()
+        """Go on if the sender has proven to be a user."""
+        then(request, flow, transaction, self.authentication.examine(request, flow, self._clock.seconds(), proxy))
 
     def _register(self, request: Request, flow: Flow, transaction: ServerTransaction, user: str) -> None:
         also = self._routes.aliases(flow)

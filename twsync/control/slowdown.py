@@ -1,11 +1,13 @@
-"""How long a sign-in attempt has to wait, after failures from where it comes.
+"""How long sign-in attempts are not looked at, after failures from where they come.
 
-The wait is before an attempt is looked at, and attempts wait one behind the other: were only the answers late, someone with many
-connections could try many passwords at once and would see a right one by its quick answer. A wait runs from the attempt before, so
-that somebody who comes back after a while is not kept.
+An attempt that comes too early is refused with the seconds that are left, before its password is looked at: nobody learns from the answer
+whether it was right. Only what was looked at and wrong counts, so attempts that come too early, or whose sender has gone, keep nobody
+else out, and a right password takes nobody's turn.
 
-Whoever is slowed down already makes his address no slower: one telephone with a wrong password, which tries again for ever, shall not
-lock out the house that it shares an address with.
+A device that has signed in as the user before proves that by its key, and is a place of its own: however others guess behind its address,
+and whatever password its user's other devices still have, only its own failures make it wait. All others share a place by user and
+address, and one by address. Whoever is slowed down already makes his address no slower: one telephone with a wrong password, which tries
+again for ever, shall not lock out the house that it shares an address with.
 """
 
 from __future__ import annotations
@@ -22,8 +24,6 @@ Place = tuple[str | None, str]
 class _Failures:
     count: int = 0
     latest: float = 0.0
-    ready: float = 0.0
-    "When the last attempt let through is looked at."
 
 
 class SlowDown:
@@ -32,27 +32,17 @@ class SlowDown:
     def __init__(self) -> None:
         self._failures: dict[Place, _Failures] = {}
 
-    def wait(self, user: str, host: str, now: float) -> float | None:
-        """Seconds that an attempt for `user` from `host` has to wait; None if too many wait already."""
-        address = _network(host)
-        places = ((user, address), limits.SIGN_IN_USER_FAILURES), ((None, address), limits.SIGN_IN_ADDRESS_FAILURES)
-        slow = [(found, threshold) for place, threshold in places if (found := self._current(place, now)) and found.count >= threshold]
-        if not slow:
-            return 0.0
-        ready = max(now, *(max(found.latest, found.ready) + _pause(found.count - threshold) for found, threshold in slow))
-        if ready - now > limits.SIGN_IN_LONGEST_QUEUE:
-            return None
-        for found, _ in slow:
-            found.ready = ready
-        return ready - now
+    def wait(self, user: str, host: str, device: str, now: float) -> float:
+        """Seconds until an attempt for `user` from `host` is looked at.
 
-    def failed(self, user: str, host: str, now: float) -> None:
-        """An attempt for `user` from `host` had a wrong password or an unknown user."""
-        address = _network(host)
-        for place in ((user, address), (None, address)):
+        :param device: fingerprint of the user's device that sends it, if it has signed in before and has proven its key; else empty.
+        """
+        return max(0.0, *(self._left(place, now) for place in _places(user, host, device)))
+
+    def failed(self, user: str, host: str, device: str, now: float) -> None:
+        """An attempt was looked at, and had a wrong password or an unknown user. Arguments as for `wait`."""
+        for place in _places(user, host, device):
             found = self._current(place, now)
-            if place[0] is None and self._failures[user, address].count > limits.SIGN_IN_USER_FAILURES:
-                return
             if found is None:
                 self._make_room(now)
                 found = self._failures[place] = _Failures()
@@ -60,6 +50,13 @@ class SlowDown:
                 self._failures[place] = self._failures.pop(place)
             found.count += 1
             found.latest = now
+            if found.count > limits.SIGN_IN_USER_FAILURES and place[0] is not None:
+                return
+
+    def _left(self, place: Place, now: float) -> float:
+        found = self._current(place, now)
+        threshold = limits.SIGN_IN_ADDRESS_FAILURES if place[0] is None else limits.SIGN_IN_USER_FAILURES
+        return 0.0 if found is None or found.count < threshold else found.latest + _pause(found.count - threshold) - now
 
     def _current(self, place: Place, now: float) -> _Failures | None:
         found = self._failures.get(place)
@@ -74,6 +71,14 @@ class SlowDown:
             if len(self._failures) < limits.MAX_SIGN_IN_PLACES and now - self._failures[oldest].latest < limits.SIGN_IN_FORGET_AFTER:
                 return
             del self._failures[oldest]
+
+
+def _places(user: str, host: str, device: str) -> tuple[Place, ...]:
+    """Where an attempt counts; that of the user comes first."""
+    if device:
+        return ((user, device),)
+    address = _network(host)
+    return (user, address), (None, address)
 
 
 def _pause(more: int) -> float:

@@ -79,6 +79,14 @@ class Verifier:
         realm = grammar.quote(self.realm)
         return [f'Digest realm={realm}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}' for algorithm in self._algorithms]
 
+    def claimed(self, values: Iterable[str]) -> str | None:
+        """The user that `verify` would take those values for: "" if they are malformed, None if none is for this realm."""
+        try:
+            answer = self._answer(values)
+        except FormatError:
+            return ""
+        return None if answer is None else answer.get("username", "")
+
     def verify(
         self,
         values: Iterable[str],
@@ -96,14 +104,22 @@ class Verifier:
         :param domain: if given, an answer for the bare address of a URI that this accepts (`uri.Domain.owns`) passes too: SIPp and some
             old agents sign the registrar's address whatever they request. On TLS nobody can turn one request into another anyway.
         """
+        try:
+            answer = self._answer(values)
+        except FormatError:
+            return Verdict(Outcome.REFUSED)
+        return Verdict(Outcome.MISSING) if answer is None else self._verify(answer, method, uri, lookup, now, domain)
+
+    def _answer(self, values: Iterable[str]) -> Mapping[str, str] | None:
+        """The first of the values that is for this realm.
+
+        :raises FormatError: it, or one before it, is malformed.
+        """
         for value in values:
-            try:
-                answer = parse_digest(value)
-            except FormatError:
-                return Verdict(Outcome.REFUSED)
+            answer = parse_digest(value)
             if answer is not None and answer.get("realm") == self.realm:
-                return self._verify(answer, method, uri, lookup, now, domain)
-        return Verdict(Outcome.MISSING)
+                return answer
+        return None
 
     def _verify(
         self,
