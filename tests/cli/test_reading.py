@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -51,6 +52,17 @@ def test_status(twsync, used):
     assert found["sessions"] == []
     text = twsync("status", config=used)
     assert "not running" in text.out and "photos" in text.out
+
+
+def test_status_says_when_the_next_try_is(twsync, host, monkeypatch):
+    document = twsync("status", "--json", config=host).json
+    document["server"] |= {"state": "waiting", "message": "the server makes this host wait 12 s after failed sign-ins", "retry_in": 7.2}
+    daemon = MagicMock()
+    daemon.__enter__.return_value = daemon
+    daemon.call.return_value = document
+    monkeypatch.setattr("twsync.cli.status.running", lambda settings: daemon)
+    text = twsync("status", config=host).out
+    assert "not connected: the server makes this host wait 12 s after failed sign-ins; next try in 7 s\n" in text
 
 
 def test_status_of_a_host_that_never_ran(twsync, host, tmp_path):

@@ -44,6 +44,8 @@ def status(as_json: bool) -> None:
         return
     server = document["server"]
     state = "connected" if server["connected"] else f"not connected: {server.get('message') or server.get('state') or 'unknown'}"
+    if server.get("retry_in"):
+        state += f"; next try in {server['retry_in']:.0f} s"
     click.echo(f"{document['device']} at {server['uri']}: {printable(state)}")
     rows = []
     for found in document["collections"]:

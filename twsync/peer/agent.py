@@ -22,7 +22,7 @@ from twsync.peer.connection import State as ConnectionState
 from twsync.peer.identity import ALLOW, MEDIA_REQUEST, MEDIA_SESSION, SUPPORTED, Identity
 from twsync.peer.presence import Device, Presence
 from twsync.peer.refusals import Refusal, understood, warning
-from twsync.peer.registration import Binding, Outcome, Registration
+from twsync.peer.registration import REFUSED_PAUSE, Binding, Outcome, Registration
 from twsync.peer.waiting import within
 from twsync.sip.digest import Algorithm, Credentials
 from twsync.sip.message import Message, Request, Response, response_to
@@ -32,7 +32,7 @@ from twsync.sip.request import parse as parse_request
 from twsync.transport.interfaces import Clock, Delayed
 from twsync.transport.siptls import ClientEndpoint, Flow, ServerTransaction, SipTransport
 
-#: Seconds between looks at the local address.
+#: Seconds between looks at the local address, or at the password's file while it is refused.
 ADDRESS_CHECK = 5.0
 #: A timer that comes this many seconds late means that the host was asleep: the flow may be gone.
 ASLEEP = 15.0
@@ -117,7 +117,8 @@ class Agent:
         self._connection = Connection(self._transport, endpoint, clock, uniform, self._opened)
         self._asker: Asker | None = None
         self._registration: Registration | None = None
-        self._refused = False
+        self._outcome: Outcome | None = None
+        self._tried = ""
         self._source: str | None = None
         self._checked = 0.0
         self._timer: Delayed | None = None
@@ -161,7 +162,7 @@ class Agent:
         if state is ConnectionState.OPEN:
             return AgentState.REGISTERED if self.registered else AgentState.REGISTERING
         if state is ConnectionState.WAITING:
-            return AgentState.REFUSED if self._refused else AgentState.WAITING
+            return AgentState.REFUSED if self._outcome is Outcome.REFUSED else AgentState.WAITING
         return AgentState.CONNECTING if state is ConnectionState.CONNECTING else AgentState.STOPPED
 
     @property
@@ -175,6 +176,7 @@ class Agent:
         return {
             "state": str(self.state),
             "message": "" if self.registered else self._connection.reason,
+            "retry_in": None if (wait := self._connection.retry_in) is None else round(wait, 1),
             "local": _joined(flow.local) if flow is not None else None,
             "observed": _joined(binding.observed) if binding is not None and binding.observed else None,
             "clock_skew": round(binding.skew, 1) if binding is not None and binding.skew is not None else None,
@@ -183,7 +185,7 @@ class Agent:
 
     def retry_now(self) -> None:
         """Connect at once if the next attempt is still due: the settings have changed, or someone waits. A refusal may be out of date."""
-        self._refused = False
+        self._outcome = None
         self._connection.retry_now()
 
     async def wait_registered(self, timeout: float) -> bool:
@@ -219,12 +221,13 @@ class Agent:
     def _opened(self, flow: Flow) -> None:
         # SHA-256 comes first; MD5, which is all that some servers know, only where TLS keeps it from others' eyes.
         algorithms = tuple(Algorithm) if flow.secure else (Algorithm.SHA256,)
+        self._tried = ""
         try:
-            password = self._password()
+            password = self._tried = self._password()
         except Exception as error:
-            self._failed(Outcome.REFUSED, str(error), None)
+            self._failed(Outcome.REFUSED, str(error), REFUSED_PAUSE)
             return
-        self._refused = False
+        self._outcome = None
         self._source = self._route(flow.remote[0])
         self._down()
         asker = self._asker = Asker(self._transport, flow, Credentials(self.identity.user, password, algorithms=algorithms), self._token)
@@ -245,10 +248,12 @@ class Agent:
         self._user.registered(binding)
 
     def _failed(self, outcome: Outcome, reason: str, pause: float | None) -> None:
-        self._refused = outcome is Outcome.REFUSED
+        self._outcome = outcome
         self._down()
+        if outcome is not Outcome.FAILED:
+            self._connection.succeeded()  # earlier failures make no pause longer than the answer says
         self._connection.give_up(reason, pause)
-        if self._refused:
+        if outcome is not Outcome.FAILED:
             _log.error("Not registered: {reason}", reason=reason)
             self._resolve_waiting(False)
 
@@ -275,6 +280,7 @@ class Agent:
         self._checked = now
         flow = self._connection.flow
         if flow is None:
+            self._try_changed_password()
             return
         source = self._route(flow.remote[0])
         if source is not None and source != self._source:
@@ -283,6 +289,17 @@ class Agent:
             self._connection.renew(f"the local address is {source} now")
         elif now - before > ADDRESS_CHECK + ASLEEP:
             flow.ping()
+
+    def _try_changed_password(self) -> None:
+        """What the server made of the old one says nothing of a new one."""
+        if self._connection.state is not ConnectionState.WAITING or self._outcome not in (Outcome.REFUSED, Outcome.DELAYED):
+            return
+        try:
+            changed = self._password() != self._tried
+        except Exception:
+            return  # it is being written, or still missing, as `status` says
+        if changed:
+            self.retry_now()
 
     # --- what comes in ---
 

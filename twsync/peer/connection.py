@@ -64,6 +64,7 @@ class Connection:
         self._opened = opened
         self._failures = 0
         self._hold = 0.0
+        self._due = 0.0
         self._attempt: Deferred[Flow] | None = None
         self._timer: Delayed | None = None
 
@@ -72,9 +73,15 @@ class Connection:
         if self.state is State.STOPPED:
             self._connect()
 
+    @property
+    def retry_in(self) -> float | None:
+        """Seconds to the next attempt; None if nothing waits for it."""
+        return max(0.0, self._due - self._clock.seconds()) if self.state is State.WAITING else None
+
     def retry_now(self) -> None:
-        """Do not wait any longer for the next attempt: something has changed that makes it worth while."""
+        """Do not wait any longer for the next attempt: something has changed that makes it worth while, and makes the old reason old."""
         self._hold = 0.0
+        self.reason = ""
         if self.state is State.WAITING:
             self._cancel_timer()
             self._connect()
@@ -102,7 +109,7 @@ class Connection:
             flow.close(reason)
 
     def succeeded(self) -> None:
-        """The flow proved to be of use: the next loss is a first failure again."""
+        """The flow proved to be of use, or the server gave a clear answer over it: the next loss is a first failure again."""
         self._failures = 0
         self.reason = ""
 
@@ -138,6 +145,7 @@ class Connection:
         self._hold = 0.0
         self.state = State.WAITING
         self._cancel_timer()
+        self._due = self._clock.seconds() + pause
         self._timer = self._clock.callLater(pause, self._connect)
         _log.info("No connection to the server ({reason}); trying again in {pause:.0f} s.", reason=reason, pause=pause)
 

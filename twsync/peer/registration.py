@@ -25,6 +25,8 @@ REFRESH_FROM, REFRESH_TO = 0.70, 0.80
 #: Seconds until a refused password, key or device is tried again, at least; up to half as much again is drawn. Only a person can lift a
 #: refusal, who should not have to touch every host after that; and one try a minute wears no server out and guesses no password.
 REFUSED_PAUSE = 60.0
+#: Seconds to wait after failed sign-ins if the server does not say how long.
+DELAYED_PAUSE = 30.0
 #: Longest pause that a server may ask for by Retry-After, seconds.
 LONGEST_RETRY_AFTER = 3600
 #: Times that 423 may raise the interval.
@@ -39,6 +41,8 @@ class Outcome(enum.Enum):
     REGISTERED = "registered"
     REFUSED = "refused"
     "By a decision that a person has to change: password, key, block."
+    DELAYED = "delayed"
+    "The server did not look at the password yet, after failed sign-ins."
     FAILED = "failed"
     "For a reason that may pass."
 
@@ -148,6 +152,10 @@ class Registration:
             self._failed(Outcome.REFUSED, _advice(refusal, self._identity), REFUSED_PAUSE * (1.0 + 0.5 * self._uniform()))
             return
         pause = retry_after(response) if isinstance(response, Response) else None
+        if refusal.code == "failed-sign-ins":
+            pause = pause or DELAYED_PAUSE
+            self._failed(Outcome.DELAYED, f"the server makes this host wait {pause:.0f} s after failed sign-ins", pause)
+            return
         self._failed(Outcome.FAILED, refusal.message, pause)
 
     def _cancel_timer(self) -> None:
@@ -184,7 +192,7 @@ def retry_after(response: Response) -> float | None:
 
 def _advice(refusal: Refusal, identity: Identity) -> str:
     if refusal.code == "not-authenticated":
-        return f"the server refuses the password of {identity.user}; put the right one into the file `password`, it is read again soon"
+        return f"the server refuses the password of {identity.user}; put the right one into the file `password`, it is tried at once then"
     return f"the server refuses this device: {refusal.message.rstrip('.')}; its administrator can look with `twsync ctl device`"
 
 

@@ -231,14 +231,15 @@ class World:
 def make_world() -> Callable[..., World]:
     """Makes worlds; arguments are the server's."""
 
-    def make(password: str = "secret", **server: Any) -> World:
+    def make(password: str | Callable[[], str] = "secret", **server: Any) -> World:
         clock = Clock()
         numbers = count(1)
         there = Server(clock, **server)
         user = User()
+        read = password if callable(password) else lambda: password
         route: list[str | None] = [there.local]
         agent = Agent(
-            Identity("alice", "laptop", "192.0.2.1", True, FINGERPRINT, INSTANCE), lambda: there, lambda: password, clock,
+            Identity("alice", "laptop", "192.0.2.1", True, FINGERPRINT, INSTANCE), lambda: there, read, clock,
             lambda: EPOCH + clock.seconds(), lambda size: next(numbers).to_bytes(size, "big"), lambda: 0.5, lambda remote: route[0], user,
         )  # fmt: skip
         return World(clock, there, user, agent, route)

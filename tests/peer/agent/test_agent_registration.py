@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from twsync.errors import ProtocolError
+from twsync.errors import ConfigError, ProtocolError
 from twsync.peer.agent import AgentState
 from twsync.peer.connection import in_words
 
@@ -192,6 +192,119 @@ def test_retry_after_is_respected(make_world):
     assert world.server.attempts == 1
     world.go(30)
     assert world.server.attempts == 2
+
+
+def too_early(world, seconds):
+    """The server does not look at the password for so many seconds."""
+    error = ("Error-Info", "<urn:twsync:refusal:failed-sign-ins>")
+    return lambda request: [world.server.reply(request, 503, headers=[("Retry-After", str(seconds)), error])]
+
+
+def test_waits_as_long_as_the_server_says_after_failed_sign_ins(make_world):
+    """Not longer, however often it was refused before; and says so."""
+    world = make_world(password="wrong")
+    world.agent.start()
+    world.server.serve()
+    for _ in range(8):
+        world.agent.retry_now()
+        world.server.serve()
+    accept, world.server.answer["REGISTER"] = world.server.answer["REGISTER"], too_early(world, 12)
+    world.server.password = "wrong"
+    world.agent.retry_now()
+    world.server.serve()
+    described = world.agent.describe()
+    assert described["message"] == "the server makes this host wait 12 s after failed sign-ins"
+    assert (described["state"], described["retry_in"]) == ("waiting", 12.0)
+    world.server.answer["REGISTER"] = accept
+    world.go(11.5)
+    assert world.agent.describe()["retry_in"] == 0.5
+    world.go(1)
+    assert world.agent.registered
+    assert world.agent.describe()["retry_in"] is None
+
+
+def test_a_refused_password_is_tried_again_after_60_to_90_s(make_world):
+    """Each time: earlier refusals do not make it longer."""
+    world = make_world(password="wrong")
+    world.agent.start()
+    world.server.serve()
+    for _ in range(10):
+        assert 60 <= world.agent.describe()["retry_in"] <= 90
+        world.agent.retry_now()
+        world.server.serve()
+
+
+def test_an_overloaded_server_is_asked_less_and_less_often(make_world):
+    """However small its Retry-After."""
+    world = make_world()
+    world.server.answer["REGISTER"] = lambda request: [world.server.reply(request, 500, headers=[("Retry-After", "1")])]
+    world.agent.start()
+    world.server.serve()
+    world.go(600)
+    assert world.server.attempts <= 15
+
+
+def test_sync_is_told_at_once_to_wait(make_world):
+    """The result of that very try, not of one before."""
+    world = make_world(password="wrong")
+    world.agent.start()
+    world.server.serve()
+    world.server.password = "wrong"
+    world.server.answer["REGISTER"] = too_early(world, 12)
+    results = []
+    Deferred.fromCoroutine(world.agent.wait_registered(10)).addBoth(results.append)
+    world.server.serve()
+    assert results == [False]
+    assert "wait 12 s" in world.agent.describe()["message"]
+
+
+def test_sync_does_not_repeat_an_old_refusal(make_world):
+    """While the server says nothing, there is nothing to say of the password."""
+    world = make_world(password="wrong")
+    world.agent.start()
+    world.server.serve()
+    results = []
+    Deferred.fromCoroutine(world.agent.wait_registered(10)).addBoth(results.append)
+    world.clock.advance(3)
+    world.clock.advance(7)
+    assert results == [False]
+    assert "password" not in world.agent.describe()["message"]
+
+
+@pytest.mark.parametrize("before", ["", "wrong"])
+def test_a_changed_password_is_tried_at_once(make_world, before):
+    """Within the 5 s of a look; the same one, and a file that cannot be read, are not tried again before their time."""
+    file = [before]
+
+    def password():
+        if not file[0]:
+            raise ConfigError("The password file is empty.")
+        return file[0]
+
+    world = make_world(password)
+    world.agent.start()
+    if world.server.wires:
+        world.server.serve()
+    if before:
+        world.go(30)
+        assert world.server.attempts == 1
+        file[0] = ""
+        world.go(10)
+        assert world.server.attempts == 1
+    file[0] = "secret"
+    world.go(5)
+    assert world.agent.registered
+
+
+def test_a_changed_password_does_not_hammer_a_server_that_is_away(make_world):
+    """The change is worth one try."""
+    file = ["wrong"]
+    world = make_world(lambda: file[0])
+    world.agent.start()
+    world.server.serve()
+    file[0], world.server.up = "secret", False
+    world.go(300)
+    assert world.server.attempts <= 10
 
 
 def test_silent_server_is_given_up(make_world):
