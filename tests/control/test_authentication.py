@@ -108,6 +108,23 @@ def test_the_right_password_waits_too(world):
     assert phone.register().code == 200
 
 
+def change_password(world, password):
+    with world.administrator() as transaction:
+        changed = world.user("alice", password)
+        transaction.change_password("alice", changed.ha1_sha256, changed.ha1_md5)
+    world.pass_time(2)
+
+
+def test_the_password_before_the_change_is_no_guess(world):
+    """Stock agents, and devices behind a TLS terminator, prove no key: however many have the old one, who has the new one comes in."""
+    change_password(world, "looking-glass")
+    assert [world.phone(password="wonderland").register().code for _ in range(100)] == [401] * 100
+    assert world.phone(password="looking-glass").register().code == 200
+    change_password(world, "jabberwocky")  # now that one is no guess, the first one is
+    assert [world.phone(password="looking-glass").register().code for _ in range(100)] == [401] * 100
+    assert [world.phone(password="wonderland").register().code for _ in range(6)] == [401] * 5 + [503]
+
+
 def test_four_devices_and_a_changed_password(world):
     """All behind one address, with the old password for an hour: who has the right one comes in at once, the others when they have it."""
     devices = {name: world.online(device=name, secure=True).fingerprint for name in ("laptop", "desktop", "phone", "nas")}
@@ -115,12 +132,9 @@ def test_four_devices_and_a_changed_password(world):
     def tries(name, password):
         return world.phone(device=name, fingerprint=devices[name], password=password, secure=True).register().code
 
-    with world.administrator() as transaction:
-        changed = world.user("alice", "looking-glass")
-        transaction.change_password("alice", changed.ha1_sha256, changed.ha1_md5)
-    world.pass_time(2)
+    change_password(world, "looking-glass")
     for _ in range(48):  # each every 75 s
-        assert [tries(name, "wonderland") for name in devices] == [401] * 4
+        assert [tries(name, "wonderland") for name in devices] == [tries(name, "wrong too") for name in devices] == [401] * 4
         world.clock.advance(75)
     assert tries("laptop", "looking-glass") == 200
     for name in ("desktop", "phone", "nas"):

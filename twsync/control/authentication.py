@@ -9,7 +9,7 @@ from twsync.control.oldagents import OldAgents
 from twsync.control.refusal import Refusal
 from twsync.control.routing import Routes
 from twsync.control.slowdown import SlowDown
-from twsync.sip.digest import Outcome, Verifier
+from twsync.sip.digest import Lookup, Outcome, Verdict, Verifier
 from twsync.sip.message import Request
 from twsync.transport.siptls import Flow
 
@@ -52,18 +52,23 @@ class Authentication:
         if wait > 0:
             seconds = math.ceil(wait)
             raise Refusal(503, f"Too many failed sign-ins, wait {seconds} s", [("Retry-After", str(seconds)), FAILED_SIGN_INS])
-        also = self._routes.aliases(flow)
-        verdict = self._verifier.verify(
-            values, request.method, request.uri, self._directory.secret, now, lambda signed: self._routes.domain.owns(signed, also)
-        )
+        verdict = self._verdict(values, request, flow, now, self._directory.secret)
         if verdict.outcome is Outcome.ACCEPTED:
             self._old_agents.answered(request, flow)
             self._proven.setdefault(flow.id, set()).add(verdict.user)
             flow.authenticated()
             return verdict.user
         if verdict.outcome is Outcome.REFUSED:
-            self._slowdown.failed(*place, now)
+            former = self._verdict(values, request, flow, now, self._directory.former_secret)
+            if former.outcome is Outcome.REFUSED:  # whoever has the password of before the last change guesses nothing
+                self._slowdown.failed(*place, now)
         raise self._challenge(request, flow, now, proxy, stale=verdict.outcome is Outcome.STALE)
+
+    def _verdict(self, values: list[str], request: Request, flow: Flow, now: float, secret: Lookup) -> Verdict:
+        also = self._routes.aliases(flow)
+        return self._verifier.verify(
+            values, request.method, request.uri, secret, now, lambda signed: self._routes.domain.owns(signed, also)
+        )  # fmt: skip
 
     def _challenge(self, request: Request, flow: Flow, now: float, proxy: bool, *, stale: bool) -> Refusal:
         challenges = self._old_agents.suited(self._verifier.challenges(now, stale=stale), request, flow)

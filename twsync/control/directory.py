@@ -24,6 +24,8 @@ class Directory:
     """Who is known. `take` brings in the database's rows, `save` what registration learnt."""
 
     _users: dict[str, User] = field(default_factory=dict)
+    _former: dict[str, User] = field(default_factory=dict)
+    "Users as they were before their last change of password, as far as this life of the server saw it."
     _devices: dict[str, dict[str, Device]] = field(default_factory=dict)
 
     def take(self, users: Iterable[User], devices: Iterable[Device], as_of: float) -> Changes:
@@ -33,6 +35,8 @@ class Directory:
         """
         before_users, before_devices = self._users, self._devices
         self._users = {user.name: user for user in users}
+        changed = {name: user for name, user in before_users.items() if _secrets(self._users.get(name)) != _secrets(user)}
+        self._former = {name: user for name, user in (self._former | changed).items() if name in self._users}
         self._devices = {}
         for device in devices:
             self._devices.setdefault(device.user, {})[device.name] = device
@@ -41,7 +45,7 @@ class Directory:
                 if device.first_seen >= as_of and device.user in self._users:
                     self._devices.setdefault(device.user, {}).setdefault(device.name, device)
         return Changes(
-            frozenset(name for name, user in before_users.items() if _secrets(self._users.get(name)) != _secrets(user)),
+            frozenset(changed),
             frozenset(
                 (user, name)
                 for user, known in before_devices.items()
@@ -60,10 +64,11 @@ class Directory:
 
     def secret(self, user: str, algorithm: Algorithm) -> str | None:
         """HA1 of a user, for `sip.digest.Verifier`."""
-        found = self._users.get(user)
-        if found is None:
-            return None
-        return found.ha1_sha256 if algorithm is Algorithm.SHA256 else found.ha1_md5
+        return _secret(self._users.get(user), algorithm)
+
+    def former_secret(self, user: str, algorithm: Algorithm) -> str | None:
+        """The same before the last change of password; None if there was none since the server was started."""
+        return _secret(self._former.get(user), algorithm)
 
     def device(self, user: str, name: str) -> Device | None:
         """One device."""
@@ -92,3 +97,9 @@ class Directory:
 
 def _secrets(user: User | None) -> tuple[str, str | None] | None:
     return None if user is None else (user.ha1_sha256, user.ha1_md5)
+
+
+def _secret(user: User | None, algorithm: Algorithm) -> str | None:
+    if user is None:
+        return None
+    return user.ha1_sha256 if algorithm is Algorithm.SHA256 else user.ha1_md5
