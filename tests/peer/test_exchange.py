@@ -13,6 +13,7 @@ from twsync import delta
 from twsync.limits import MAX_BULK, READ_AHEAD
 from twsync.peer import largefile
 from twsync.peer.comparing import Comparison
+from twsync.peerwire import messages
 from twsync.peerwire.frames import FrameType
 from twsync.reconcile.model import Policy, SyncType
 from twsync.session.result import State
@@ -338,6 +339,37 @@ def test_deletes_can_be_allowed(world, many):
     good(world.sync(one, two, client_more={"allow_deletes": True}, server_more={"heed_caller": True}))
     assert one.tree() == two.tree()
     assert len(two.tree()) == 30
+
+
+@pytest.mark.parametrize("caller", [0, 1])
+def test_a_renamed_folder_is_no_mass_delete(world, caller):
+    """Nothing is counted of it, on either side, in this or a later round."""
+    one, two = world.host("laptop"), world.host("desktop")
+    for number in range(60):
+        one.write(f"photos/{number // 30}/f{number:02}", str(number % 50))
+    one.write("photos/none", "")
+    (one.folder / "photos" / "link").symlink_to("none")
+    good(world.sync(one, two))
+    (one.folder / "photos").rename(one.folder / "Photos")
+    # A conflict, so that there is another round, in which something goes.
+    one.write("note", "one")
+    two.write("note", "two")
+    good(world.sync(*((one, two) if caller == 0 else (two, one))))
+    frames = [frame for channel in world.channels for frame in channel.sent_frames if frame.kind is FrameType.CONTROL]
+    plans = [said for said in map(messages.decode, (frame.payload for frame in frames)) if isinstance(said, messages.Plan)]
+    assert [plan.deletes for plan in plans] == [0] * 4
+    assert one.tree() == two.tree()
+    assert len(two.tree()) == 67
+
+
+def test_a_rename_does_not_hide_deletes(world, many):
+    """Those beside it are counted as ever."""
+    one, two = many
+    for number in range(30, 50):
+        (one.folder / f"f{number:02}").rename(one.folder / f"g{number:02}")
+    results = world.sync(one, two)
+    assert [result.error.code for result in results] == ["too-many-deletes"] * 2
+    assert "delete 30 of the 60 items on desktop; nothing was changed" in results[0].error.message
 
 
 def test_emptied_root_stops(world, pair):

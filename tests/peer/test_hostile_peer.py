@@ -230,6 +230,61 @@ def test_the_delete_guard_counts_a_whole_session(world, puppet):
     assert len(victim.tree()) >= 75
 
 
+def test_what_was_moved_counts_when_it_goes_after_all(world, puppet):
+    """A rename in one round, and deletes of the new names in the next, are deletes."""
+    victim = world.host("victim")
+    for number in range(60):
+        victim.write(f"f{number:03}", str(number))
+    peer = puppet(victim)
+    peer.items()
+    peer.hear(m.ItemsEnd)
+    peer.counterparts()
+    peer.agree(1, retry=1)
+    moved = [file(b"g%03d" % number, str(number).encode()) for number in range(60)]
+    peer.items(*(deleted(row_of(victim, b"f%03d" % number)) for number in range(60)), *moved)
+    peer.hear(m.ItemsEnd, 2)
+    peer.counterparts()
+    peer.agree(2, retry=1)
+    assert sorted(victim.tree()) == [f"g{number:03}" for number in range(60)]
+    peer.items(*(deleted(item) for item in moved))
+    peer.hear(m.ItemsEnd, 3)
+    peer.counterparts()
+    peer.agree(3)
+    result = peer.finish()
+    assert code(result) == "too-many-deletes"
+    assert "60 of the 60 items" in result.error.message
+    assert "no more was changed" in result.error.message
+    assert len(victim.tree()) == 60
+
+
+def test_a_move_whose_content_does_not_come_is_a_delete(world, puppet):
+    """What went is counted in the next round, unless it comes then."""
+    victim = world.host("victim")
+    for number in range(60):
+        victim.write(f"f{number:03}", str(number))
+    peer = puppet(victim)
+    peer.items()
+    peer.hear(m.ItemsEnd)
+    peer.counterparts()
+    peer.agree(1, retry=1)
+    known = [row_of(victim, b"f%03d" % number) for number in range(60)]
+    # Something that the journal does not know stands at the new names: nothing is put there.
+    moved = [replace(file(b"g%03d" % number), content=item.content, size=item.size) for number, item in enumerate(known)]
+    for item in moved:
+        victim.write(item.key.decode(), "in the way")
+    peer.items(*(deleted(item) for item in known), *moved)
+    peer.hear(m.ItemsEnd, 2)
+    peer.counterparts()
+    peer.agree(2, retry=1)
+    peer.items(*(deleted(item) for item in moved))
+    peer.hear(m.ItemsEnd, 3)
+    peer.counterparts()
+    peer.agree(3)
+    result = peer.finish()
+    assert code(result) == "too-many-deletes"
+    assert set(victim.tree().values()) == {b"in the way"}
+
+
 # --- what is heard is told to people -----------------------------------------------------------------------------------------------------
 
 

@@ -240,10 +240,10 @@ class _Session:
         assert self._store is not None
         # The room first: what comes meanwhile counts for both then, not for neither.
         room = await self._work.read(self._store.staging.room)
-        plan, digest, needs = await self._work.read(self._decide, compared, opened, room + movement.bytes_ahead)
+        plan, digest, needs, deletes = await self._work.read(self._decide, compared, opened, room + movement.bytes_ahead)
         self._dialogue.check()
         movement.planned()
-        self._dialogue.say(messages.Plan(digest, needs.deletes))
+        self._dialogue.say(messages.Plan(digest, deletes))
         heard: messages.Plan = await self._dialogue.hear(messages.Plan)
         if heard.digest != digest:
             raise SessionError(
@@ -256,12 +256,15 @@ class _Session:
         self._commit.planned(plan)
         self._enter("transfer")
         await movement.round(needs)
+        self._tally.moved()
         settled = self._tally.settle(plan, needs)
         await self._commit.remember(settled, self._tools.now_ns())
         return await self._end_round(number, plan, settled, movement)
 
-    def _decide(self, compared: Compared, opened: Opened, room: int) -> tuple[Plan, bytes, Needs]:
-        """The plan, its digest and what it means here, unless a guard is against it. In a reader's thread.
+    def _decide(self, compared: Compared, opened: Opened, room: int) -> tuple[Plan, bytes, Needs, int]:
+        """The plan, its digest, what it means here, and how many items the session will have deleted here, unless a guard is against it.
+
+        In a reader's thread.
 
         :param room: bytes that the disk takes, and those that came ahead of the plan: it has a use for them, or they are deleted.
         """
@@ -271,15 +274,20 @@ class _Session:
             plan, terms.side, self._collection.gate, rows, compared.mine, compared.theirs, opened.partner, self._collection.ignore
         )
         # What earlier rounds removed counts too: else a session could remove a little in each.
-        gone = self._tally.deleted
+        gone = self._tally.gone
+        deletes = len(safety.lost([*gone, *needs.removed], needs.coming))
         guard = safety.guard_deletes(
-            gone + needs.deletes, gone + rows.live_count(), allowed=opened.allow_deletes, where=self._collection.device, begun=gone > 0
+            deletes,
+            len(gone) + rows.live_count(),
+            allowed=opened.allow_deletes,
+            where=self._collection.device,
+            begun=self._tally.anything,
         )
         if guard is not None:
             raise guard
         assert self._store is not None
         fit(needs, self._store.staging, room)
-        return plan, plan.digest(), needs
+        return plan, plan.digest(), needs, deletes
 
     async def _end_round(self, number: int, plan: Plan, settled: list[tuple[Operation, bytes]], movement: Movement) -> bool:
         last = number == MAX_ROUNDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -67,9 +67,21 @@ class Needs:
         return sum([need.size for need in self.contents])
 
     @property
-    def deletes(self) -> int:
-        """Items that are removed here; what has a successor is not counted."""
-        return sum(not change.item.live and change.expected is not None and change.expected.item.live for change in self.last)
+    def removed(self) -> list[Item]:
+        """Items that are removed here, as they stand; what has a successor under its own key is none of them."""
+        return [
+            change.expected.item
+            for change in self.last
+            if not change.item.live and change.expected is not None and change.expected.item.live
+        ]
+
+    @property
+    def coming(self) -> Iterator[Item]:
+        """What will stand where nothing stands now."""
+        for changes in (self.first, *(need.changes for need in self.contents)):
+            for change in changes:
+                if change.item.live and (change.expected is None or not change.expected.item.live):
+                    yield change.item
 
 
 def last_of_all(change: Change) -> bool:

@@ -12,8 +12,9 @@ from twsync.peer.terms import Terms
 from twsync.peerwire.messages import Counters
 from twsync.reconcile.compare import Change as Seen
 from twsync.reconcile.compare import change as seen_change
-from twsync.reconcile.model import DELETED, Side, SyncType
+from twsync.reconcile.model import DELETED, Item, Side, SyncType
 from twsync.reconcile.operation import Operation, Plan
+from twsync.reconcile.safety import lost
 from twsync.session.result import Conflict, Error, SessionResult, Skipped, State, Traffic, shown
 from twsync.store.changes import Change, Outcome, Status
 from twsync.store.walk import SPECIAL
@@ -36,6 +37,10 @@ class Tally:
     "Keys that this side could not take."
     left_alone: dict[bytes, str] = field(default_factory=dict)
     "Keys that the plans left alone on both sides."
+    gone: list[Item] = field(default_factory=list)
+    "Items that earlier rounds removed here and that did not come back under another key."
+    _removed: list[Item] = field(default_factory=list)
+    _came: list[Item] = field(default_factory=list)
     conflicts: list[tuple[Operation, bytes]] = field(default_factory=list)
     "Conflicts that were settled, with the copy's key or nothing."
     held: bool = False
@@ -60,11 +65,28 @@ class Tally:
                     self.skip(item.key, outcome.reason)
             elif expected is None and item.kind is not DELETED:
                 new += 1
+                self._came.append(item)
             else:
-                seen[seen_change(None if expected is None else expected.item, item)] += 1
+                before = None if expected is None else expected.item
+                change_seen = seen_change(before, item)
+                seen[change_seen] += 1
+                if change_seen is Seen.ADDED:
+                    self._came.append(item)
+                elif change_seen is Seen.DELETED and before is not None:
+                    self._removed.append(before)
         self.added += new + seen[Seen.ADDED]
         self.changed += seen[Seen.CHANGED]
         self.deleted += seen[Seen.DELETED]
+
+    @property
+    def anything(self) -> bool:
+        """Whether anything was changed here."""
+        return bool(self.added or self.changed or self.deleted)
+
+    def moved(self) -> None:
+        """A round's work is done: what it removed and what came, as it really went, are held against each other."""
+        self.gone = lost([*self.gone, *self._removed], self._came)
+        self._removed, self._came = [], []
 
     def missed(self, change: Change, reason: str) -> None:
         """A content that did not come. What was changed over there has another round."""

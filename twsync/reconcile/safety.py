@@ -6,12 +6,14 @@ A disk that is not mounted, a folder moved away or a partner whose tree was wipe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
+from operator import attrgetter
 
 from twsync import limits
 from twsync.errors import SessionError
-from twsync.reconcile.model import Item, Side
-from twsync.reconcile.operation import Operation
+from twsync.reconcile.compare import ancestors
+from twsync.reconcile.model import DIRECTORY, Item
 
 #: What a user does to go on, as the sentences say it.
 ALLOW = "sync again with --allow-deletes"
@@ -21,19 +23,39 @@ TOO_MANY_DELETES = "too-many-deletes"
 EMPTIED = "emptied"
 
 
-def deletes(operations: Iterable[Operation], side: Side, own: Callable[[bytes], Item | None]) -> int:
-    """How many items that live on `side` the operations remove there.
+def lost(removed: Iterable[Item], coming: Iterable[Item]) -> list[Item]:
+    """Of the live items that a side removes, those that it really loses: what comes back under another key was moved.
 
-    Replaced content is not counted: it has a successor.
+    One item that comes accounts for one that goes: where three files of one content go and one comes, two are lost. (Their content is not,
+    but whoever deletes copies deletes items, with or without a rename beside it; and no single empty file excuses the loss of all empty
+    files.) Not lost is a directory with which nothing goes but what was moved. One with which nothing goes at all, or empty directories
+    alone, is: nothing tells where it went.
 
-    :param own: the side's own journal row of a key. (Rows that did not travel are not in the plan, so each side counts for itself.)
+    :param removed: rows as they were.
+    :param coming: rows that become live at keys where nothing stood. (What is overwritten was never counted as deleted; so it does not make
+        room for another either.)
     """
-    count = 0
-    for operation in operations:
-        if not operation.result.live and side in operation.sides:
-            row = own(operation.key)
-            count += row is not None and row.live
-    return count
+    going = sorted(removed, key=attrgetter("key"))
+    contents = {(item.kind, item.content) for item in going if item.kind is not DIRECTORY}
+    there = Counter(content for item in coming if (content := (item.kind, item.content)) in contents)
+    gone: list[Item] = []
+    # Directories with which something goes that was moved, and that is lost.
+    moving: set[bytes] = set()
+    losing: set[bytes] = set()
+    for item in going:
+        if item.kind is not DIRECTORY:
+            content = item.kind, item.content
+            moved = there[content] > 0
+            there[content] -= moved
+            if not moved:
+                gone.append(item)
+            marked = moving if moved else losing
+            for above in ancestors(item.key):
+                if above in marked:
+                    break
+                marked.add(above)
+    gone += [item for item in going if item.kind is DIRECTORY and (item.key in losing or item.key not in moving)]
+    return gone
 
 
 def guard_deletes(
@@ -41,9 +63,11 @@ def guard_deletes(
 ) -> SessionError | None:
     """The error that stops a session which would delete `count` of the `live` items of a side; None if it may go on.
 
+    :param count: as `lost` has them, those that went in earlier rounds of the session included.
+    :param live: those included too.
     :param allowed: whether the user said ``--allow-deletes``.
     :param where: the device that would lose them, for the sentence.
-    :param begun: whether `count` includes some that are gone already, in an earlier round of the session.
+    :param begun: whether something was changed already, in an earlier round of the session.
     :param how: what the user does to allow it, for the sentence.
     """
     if allowed or count <= limits.DELETE_GUARD_ITEMS or count <= live * limits.DELETE_GUARD_SHARE:
