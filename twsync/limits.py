@@ -72,6 +72,8 @@ MAX_RECEIVE_QUEUE = 8 * MIB
 #: A session that would delete more than this many items and more than this share of a side's items stops.
 DELETE_GUARD_ITEMS = 25
 DELETE_GUARD_SHARE = 0.20
+#: Bytes that are read of `.twsync/collection`, which holds about 100.
+MAX_OWNER = 1024
 
 # --- signalling (docs/protocol/signalling.md) --------------------------------------------------------------------------------------
 #: Bytes of one SIP message with its body: what UDP could carry, and far more than a session description with every candidate needs.

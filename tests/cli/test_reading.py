@@ -12,6 +12,7 @@ from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
 from twsync.session.result import SessionResult, State
 from twsync.store.lock import StateLock
+from twsync.store.owner import open_gate
 from twsync.store.rows import Row
 
 KEY = "sha256:" + "cd" * 32
@@ -167,6 +168,22 @@ def test_doctor(twsync, used, tmp_path):
     (used.parent / "device" / "key.pem").unlink()
     text = twsync("doctor", config=used)
     assert "fail  key" in text.out
+
+
+def test_the_folder_of_another_collection_is_told_and_not_touched(twsync, used, journal, tmp_path):
+    """By the doctor, and by what works in it."""
+    (tmp_path / "other").mkdir()
+    open_gate(tmp_path / "other", journal.collection("letters")).close()
+    (tmp_path / "files").rename(tmp_path / "away")
+    (tmp_path / "other").rename(tmp_path / "files")
+    (said,) = [each for each in twsync("doctor", "--json", config=used).json if each["check"] == "collection photos"]
+    assert said["state"] == "fail"
+    assert "is the folder of the collection letters, not of the collection photos" in said["message"]
+    for name in ("a.txt", "a (conflict).txt"):
+        (tmp_path / "files" / name).write_text("of the other")
+    said = twsync("conflicts", "resolve", "a.txt", "--keep", "ours", config=used)
+    assert (said.code, "folder of the collection letters" in said.err) == (1, True)
+    assert (tmp_path / "files" / "a.txt").read_text() == "of the other"
 
 
 def test_doctor_on_a_read_only_file_system(twsync, used, monkeypatch):

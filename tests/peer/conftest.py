@@ -23,7 +23,7 @@ from twsync.peerwire import messages
 from twsync.reconcile.model import Policy, Side, SyncType
 from twsync.store.ignore import Ignore
 from twsync.store.journal import Journal
-from twsync.store.paths import Gate
+from twsync.store.owner import open_gate
 
 CONTRACTS = str(Path(__file__).parent.parent / "contracts")
 if CONTRACTS not in sys.path:
@@ -89,7 +89,7 @@ class Host:
 
     def collection(self):
         if self.gate is None:
-            self.gate = Gate.open(self.folder, known=self.rows.known)
+            self.gate = open_gate(self.folder, self.rows)
         return exchange.Collection(self.gate, self.journal, self.rows, self.ignore, self.name)
 
     def tree(self):

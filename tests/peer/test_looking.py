@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -10,6 +12,8 @@ from twisted.internet.defer import Deferred
 from twsync.errors import StoreError
 from twsync.peer import exchange, looking
 from twsync.peer.looking import Look
+from twsync.peer.settings import CollectionSettings
+from twsync.peer.synchronising import Synchroniser
 from twsync.reconcile.anchors import Anchors
 from twsync.reconcile.model import Side, SyncType
 from twsync.store import scan as scanning
@@ -60,6 +64,26 @@ def used(monkeypatch, looks):
 
     monkeypatch.setattr(exchange, "run", run)
     return Used
+
+
+def test_the_folder_of_another_collection_is_not_looked_at(world, looks):
+    """As after two folders changed places: no session begins, and after a start nothing is put in order there."""
+    one, two = world.host("laptop"), world.host("desktop")
+    one.write("a", "1")
+    good(world.sync(one, two))
+    before = one.rows.seq
+    shutil.rmtree(one.folder)
+    shutil.copytree(two.folder, one.folder)
+    synchroniser = Synchroniser(world.tools(), one.journal, None, lambda: SimpleNamespace(device="laptop"))
+    settings = CollectionSettings("photos", one.folder)
+    look = synchroniser.look(settings, "session", Side.CLIENT, "two-way")
+    with pytest.raises(StoreError) as caught:
+        looks.wait(look.collection())
+    looks.wait(look.close())
+    assert caught.value.code == "folder-of-another"
+    with pytest.raises(StoreError):
+        synchroniser._recover(settings)
+    assert one.rows.seq == before
 
 
 def test_what_the_journal_said_is_known_before_the_scan_writes_to_it(world, looks, monkeypatch):

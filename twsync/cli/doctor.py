@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from twsync.cli.table import amount, printable
 from twsync.errors import TwsyncError
 from twsync.peer import mending
 from twsync.peer.settings import CollectionSettings, Settings
+from twsync.store.journal import CollectionJournal
 from twsync.store.lock import holder
+from twsync.store.owner import check_owner
 from twsync.store.paths import Gate
 from twsync.transport import keys
 
@@ -107,16 +110,21 @@ def _key(settings: Settings) -> Iterator[Finding]:
 def _collections(settings: Settings) -> Iterator[Finding]:
     if not settings.collections:
         yield Finding("collections", WARN, "there are none; add one with: twsync collection add NAME PATH --type files")
-    for collection in settings.collections:
-        yield _collection(collection)
-        yield from _space(f"disk of {collection.name}", collection.path)
+    with reading(settings) as journal:
+        known = () if journal is None else journal.collections()
+        for collection in settings.collections:
+            rows = None if journal is None or collection.name not in known else journal.collection(collection.name, create=False)
+            yield _collection(collection, rows)
+            yield from _space(f"disk of {collection.name}", collection.path)
     yield from _space("disk of the state", settings.state)
 
 
-def _collection(collection: CollectionSettings) -> Finding:
+def _collection(collection: CollectionSettings, rows: CollectionJournal | None) -> Finding:
     name = f"collection {collection.name}"
     try:
-        Gate.open(collection.path, known=True).close()
+        with closing(Gate.open(collection.path, known=True)) as gate:
+            if rows is not None:
+                check_owner(gate, rows)
     except TwsyncError as error:
         return Finding(name, FAIL, error.message)
     if os.statvfs(collection.path).f_flag & os.ST_RDONLY:

@@ -42,7 +42,16 @@ __all__ = ["Collection", "Progress", "Terms", "Tools", "run"]
 
 #: Errors of a host's own disk and folders: their sentences do not say which host's they are.
 OF_A_PLACE = frozenset(
-    {"disk-full", "disk-error", "read-only", "permission-denied", "root-missing", "root-marker-missing", "too-many-files"}
+    {
+        "disk-full",
+        "disk-error",
+        "read-only",
+        "permission-denied",
+        "root-missing",
+        "root-marker-missing",
+        "folder-of-another",
+        "too-many-files",
+    }
 )
 #: Seconds between two calls of a progress callback.
 PROGRESS_INTERVAL = 0.25

@@ -18,6 +18,7 @@ from twsync.session.result import shown
 from twsync.store import resolution
 from twsync.store.conflicts import Conflict
 from twsync.store.journal import Journal
+from twsync.store.owner import check_owner
 from twsync.store.paths import Gate
 from twsync.store.recordhost import RecordCollection, RecordHost
 from twsync.store.recordrestore import restore as restore_session
@@ -104,6 +105,7 @@ def resolve(settings: Settings, journal: Journal, number: int, keep: str, now_ns
     collection = settings.collection(conflict.collection)
     returned = partial(_named_again, Family(collection.type)) if collection.records else None
     with gate_of(settings, conflict.collection) as gate:
+        check_owner(gate, journal.collection(conflict.collection, create=False))
         resolution.resolve(gate, journal.conflicts, conflict, keep, now_ns, returned)
     return {"number": number, "collection": conflict.collection, "item": shown(conflict.key), "resolution": keep}
 

@@ -19,7 +19,7 @@ from twsync.reconcile.model import Policy, Side, SyncType
 from twsync.session.result import SessionResult
 from twsync.store.ignore import Ignore
 from twsync.store.journal import Journal
-from twsync.store.paths import Gate
+from twsync.store.owner import open_gate
 from twsync.store.recovery import recover
 from twsync.store.staging import Staging
 from twsync.transport.datachannel import DataChannel
@@ -68,7 +68,7 @@ class Synchroniser:
 
     def _open(self, found: CollectionSettings, device: str) -> Collection:
         rows = self._journal.collection(found.name)
-        return Collection(Gate.open(found.path, known=rows.known), self._journal, rows, Ignore(found.ignore), device)
+        return Collection(open_gate(found.path, rows), self._journal, rows, Ignore(found.ignore), device)
 
     def _close(self, collection: Collection) -> None:
         collection.gate.close()
@@ -85,7 +85,7 @@ class Synchroniser:
 
     def _recover(self, found: CollectionSettings) -> None:
         rows = self._journal.collection(found.name)
-        gate = Gate.open(found.path, known=rows.known)
+        gate = open_gate(found.path, rows)
         try:
             staging = Staging(gate)
             try:

@@ -12,7 +12,7 @@ from twsync import limits
 from twsync.errors import StoreError
 from twsync.records import Family
 from twsync.store.journal import Journal
-from twsync.store.paths import Gate
+from twsync.store.owner import open_gate
 from twsync.store.recordfolder import RecordFolder
 from twsync.store.recordjournal import RecordJournal
 from twsync.store.syncmldatastore import RecordDatastore
@@ -126,14 +126,13 @@ class RecordHost:
     def folder(self, name: str) -> RecordFolder:
         """The files of a collection; close its gate after use.
 
-        :raises StoreError: `not-found`, `root-missing`, `root-marker-missing`, ...
+        :raises StoreError: `not-found`, `root-missing`, `root-marker-missing`, `folder-of-another`, ...
         """
         collection = self.collections().get(name)
         if collection is None:
             raise StoreError(f"There is no record collection {name} on this host; see: twsync collection list.", "not-found")
         journal = RecordJournal.of(self.journal, name)
-        gate = Gate.open(collection.path, known=journal.known)
-        return RecordFolder(gate, journal, collection.family, self.device)
+        return RecordFolder(open_gate(collection.path, journal), journal, collection.family, self.device)
 
     def datastores(self, terms: Terms, granted: Sequence[str] | None = None) -> RecordDatastores:
         """Those that one session may reach.

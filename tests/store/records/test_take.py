@@ -471,6 +471,18 @@ def test_a_missing_folder_or_marker_stops_the_session(server, tools) -> None:
     assert hold(server)[1] == []
 
 
+def test_the_folder_of_another_collection_stops_the_session(server, tools) -> None:
+    hold(server, add("1", tools.card("Ann")))
+    there = server.root / ".twsync" / "collection"
+    there.write_text('{"collection": "friends", "replica": "00000000000000ff"}')
+    with pytest.raises(StoreError) as caught:
+        Session(server)
+    assert caught.value.code == "folder-of-another"
+    assert "the collection friends, not of the collection people" in str(caught.value)
+    there.unlink()
+    assert hold(server)[1] == []
+
+
 def test_a_refresh_beyond_the_guard_deletes_nothing(server, tools) -> None:
     hold(server, *many(tools))
     session = Session(server, SyncType.REFRESH_FROM_CLIENT)
