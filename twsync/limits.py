@@ -176,7 +176,7 @@ MAX_FOLDERS_TOGETHER = 64
 SIGNED_FILE = 16 * MIB
 #: Bytes that a disk has to have free for signatures to be kept on it: they must not take the room of files.
 SIGNATURES_ROOM = 64 * MIB
-#: Seconds and bytes that partly received files are kept for.
+#: Seconds and bytes that received files, whole or in part, are kept for in staging.
 STAGING_AGE = 14 * 86400.0
 STAGING_BYTES = 8 * 1024 * MIB
 #: Folders one session may open in the trash for one name that comes up again and again.

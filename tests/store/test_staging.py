@@ -206,6 +206,18 @@ def test_what_is_of_no_use_for_what_is_wanted(host) -> None:
     assert len(names(host)) == 1
 
 
+def test_a_complete_file_is_as_old_as_its_stay(host) -> None:
+    """Its own time is that of the file it was to become."""
+    host.staging.put(CONTENT, DATA, mtime_ns=1)
+    staging = Staging(host.gate)
+    assert staging.sweep(time.time_ns(), max_age=14 * 86400.0) == 0
+    assert staging.holds(CONTENT, len(DATA))
+    assert not staging.holds(CONTENT, len(DATA) - 1)
+    assert staging.sweep(time.time_ns() + 15 * 86400 * 10**9, max_age=14 * 86400.0) == len(DATA)
+    assert not staging.holds(CONTENT, len(DATA))
+    staging.close()
+
+
 # --- content that is here
 
 

@@ -168,6 +168,8 @@ class SmallAhead:
         """Of which of these rows the content is worth asking for; None if there is no room for more. In a reader's thread."""
         own = self._journal.get_many([row.key for row in rows])
         blocked, plain, ignored = self._blocked, self._ignore.trivial, self._ignore.matches
+        # What came ahead of a plan that a guard refused is still here.
+        holds = self._staging.holds
         needs = [
             Need(row.content, row.size, [Change(row, None)], ahead=True)
             for row in rows
@@ -176,6 +178,7 @@ class SmallAhead:
             and row.key not in own
             and row.key not in blocked
             and (plain or not ignored(row.key))
+            and not holds(row.content, row.size)
             and not (search and self._journal.find_content(row.content, 1))
         ]
         try:

@@ -235,12 +235,16 @@ class Staging:
         found = self._left.largest(content)
         return 0 if found is None else found[1]
 
+    def holds(self, content: bytes, size: int) -> bool:
+        """Whether an earlier session left the whole of this content; `adopt` proves it."""
+        return bool(self._left) and self._left.holds(content, size)
+
     def bytes_left(self, key: bytes, size: int, content: bytes, *, basis: bool) -> int:
         """Bytes of a file that is wanted here which an earlier session left, and which need no room again.
 
         :param basis: an older file stands at the key; then what was partly received is received once more, with it as a basis.
         """
-        if self._left.holds(content, size):
+        if self.holds(content, size):
             return size
         return 0 if basis else min(size, self.find_partial(content) or self.find_unknown(key, size))
 
@@ -293,12 +297,16 @@ class Staging:
 
         :returns: the bytes freed.
         """
+        # A complete file may carry the time of the file it becomes: it came when it was changed last.
         with disk_errors(self._where):
-            found = [(stat.st_mtime_ns, stat.st_size, name) for name in self._names() if (stat := self.place(name).lstat()) is not None]
+            found = [
+                (stat.st_mtime_ns if name.endswith(_PART) else stat.st_ctime_ns, stat.st_size, name)
+                for name in self._names()
+                if (stat := self.place(name).lstat()) is not None
+            ]
         total, freed = sum(size for _, size, _ in found), 0
-        for rank, (mtime_ns, size, name) in enumerate(sorted(found), limits.MAX_LARGE_UNDER_WAY - len(found)):
-            # A complete file may carry the time of the file it becomes: it is given the benefit of the limit of bytes only.
-            old = now_ns - mtime_ns > max_age * 1e9 and name.endswith(_PART)
+        for rank, (since_ns, size, name) in enumerate(sorted(found), limits.MAX_LARGE_UNDER_WAY - len(found)):
+            old = now_ns - since_ns > max_age * 1e9
             if old or (rank < 0 and total - freed > max_bytes):
                 self.forget(name)
                 freed += size
