@@ -265,7 +265,6 @@ class _Session:
         self._commit.planned(plan)
         self._enter("transfer")
         await movement.round(needs)
-        self._tally.moved()
         settled = self._tally.settle(plan, needs)
         await self._commit.remember(settled, self._tools.now_ns())
         return await self._end_round(number, plan, settled, movement)
@@ -283,7 +282,7 @@ class _Session:
             plan, terms.side, self._collection.gate, rows, compared.mine, compared.theirs, opened.partner, self._collection.ignore
         )
         # What earlier rounds removed counts too: else a session could remove a little in each.
-        gone = self._tally.gone
+        gone = self._tally.gone()
         deletes = len(safety.lost([*gone, *needs.removed], needs.coming))
         guard = safety.guard_deletes(
             deletes,

@@ -37,8 +37,7 @@ class Tally:
     "Keys that this side could not take."
     left_alone: dict[bytes, str] = field(default_factory=dict)
     "Keys that the plans left alone on both sides."
-    gone: list[Item] = field(default_factory=list)
-    "Items that earlier rounds removed here and that did not come back under another key."
+    _gone: list[Item] = field(default_factory=list)
     _removed: list[Item] = field(default_factory=list)
     _came: list[Item] = field(default_factory=list)
     conflicts: list[tuple[Operation, bytes]] = field(default_factory=list)
@@ -83,10 +82,14 @@ class Tally:
         """Whether anything was changed here."""
         return bool(self.added or self.changed or self.deleted)
 
-    def moved(self) -> None:
-        """A round's work is done: what it removed and what came, as it really went, are held against each other."""
-        self.gone = lost([*self.gone, *self._removed], self._came)
+    def gone(self) -> list[Item]:
+        """Items that earlier rounds removed here and that did not come back under another key. Call it between rounds; in any thread.
+
+        What each round removed and what came, as it really went, are held against each other.
+        """
+        self._gone = lost([*self._gone, *self._removed], self._came)
         self._removed, self._came = [], []
+        return self._gone
 
     def missed(self, change: Change, reason: str) -> None:
         """A content that did not come. What was changed over there has another round."""

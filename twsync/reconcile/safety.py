@@ -36,6 +36,8 @@ def lost(removed: Iterable[Item], coming: Iterable[Item]) -> list[Item]:
         room for another either.)
     """
     going = sorted(removed, key=attrgetter("key"))
+    if not going:
+        return []
     contents = {(item.kind, item.content) for item in going if item.kind is not DIRECTORY}
     there = Counter(content for item in coming if (content := (item.kind, item.content)) in contents)
     gone: list[Item] = []
