@@ -191,6 +191,16 @@ class World:
         work = Deferred.fromCoroutine(exchange.run(_Hello(theirs), server.collection(), terms, self.tools()))
         work.addBoth(lambda result: setattr(puppet, "result", result))
 
+    def start_lone(self, client):
+        """A session of `client` whose other side takes the connection and no more; its end of the channel and a list for the result."""
+        self.number = next(self.sessions)
+        channel, other = MemoryChannel(self.loop), MemoryChannel(self.loop)
+        channel.other, other.other = other, channel
+        results = []
+        terms = self.terms(Side.CLIENT, self.host("silent"))
+        Deferred.fromCoroutine(exchange.run(channel, client.collection(), terms, self.tools())).addBoth(results.append)
+        return channel, results
+
     def sync(self, client, server, *args, **kwargs):
         """A whole session; the two results."""
         self.start(client, server, *args, **kwargs)

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from twsync.errors import StoreError
-from twsync.limits import MAX_BULK
+from twsync.limits import IDLE_TIMEOUT, MAX_BULK
 from twsync.peerwire import messages as m
 from twsync.peerwire import rows
 from twsync.peerwire.frames import Frame, FrameType, encode, head
@@ -484,3 +484,25 @@ def test_no_descriptor_or_thread_is_left_behind(world):
         one.write(f"large{number}", big(20 + number, 3_000_000))
         world.sync(one, two, spoil_client=lambda n, frame, data: None if frame.kind is FrameType.DATA else data)
     assert count() <= before + 4
+
+
+# --- silence -----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_partner_that_never_says_hello_is_given_up(world):
+    """It may be alive and say that it is, as a listener does whose session was never begun."""
+    _, results = world.start_lone(world.host("one"))
+    world.loop.advance(IDLE_TIMEOUT - 1)
+    assert results == []
+    world.loop.advance(1)
+    world.loop.run_until(lambda: results)
+    assert (results[0].state, results[0].error.code) == (State.FAILED, "timeout")
+    assert "alice/silent took the connection but does not begin" in results[0].error.message
+
+
+def test_hello_waits_for_no_disk(world):
+    """The other side gives it a time, and no thread has had its turn yet."""
+    channel, results = world.start_lone(world.host("one"))
+    assert [m.decode(frame.payload).kind for frame in channel.sent_frames] == ["hello"]
+    channel.cut()
+    world.loop.run_until(lambda: results)

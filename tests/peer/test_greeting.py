@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 
 from twsync.errors import ProtocolError, SessionError
+from twsync.limits import IDLE_TIMEOUT
 from twsync.peer.greeting import ALLOW_DELETES, Greeting
+from twsync.peer.recordexchange import RecordExchange
+from twsync.peer.sessions import Work
+from twsync.peer.settings import CollectionSettings
 from twsync.peerwire import messages as m
 from twsync.peerwire.frames import Frame, FrameType
 from twsync.reconcile.model import Side
@@ -113,6 +121,35 @@ def test_nobody_switches_before_hello():
     greet(channel, Side.CLIENT)
     with pytest.raises(ProtocolError):
         channel.hear(m.Switch())
+
+
+@pytest.mark.parametrize("said", [[], [m.Hello(m.PROTOCOL, (), "call", "contacts", None)]])
+def test_a_partner_that_says_nothing_is_not_waited_for_for_ever(said):
+    """Neither for hello nor for the switch that follows it."""
+
+    class Open(Channel):
+        wire_sent = wire_received = 0
+        closed = None
+
+        def close(self, error=None):
+            self.closed = error
+
+    clock, channel, outcome = Clock(), Open(), []
+    records = SimpleNamespace(datastores=lambda terms, names: SimpleNamespace(opened=[]), journal=None, now_ns=None)
+    workshop = SimpleNamespace(write=lambda call, *arguments: succeed(call(*arguments)))
+    sessions = RecordExchange(records, workshop, clock, clock.seconds, bytes, lambda: "alice/desktop", "UTC")
+    collection = CollectionSettings("contacts", Path("contacts"), "contacts")
+    # This side is SyncML's client too, and so waits for the switch.
+    work = Work("call", collection, "alice/laptop", Side.CLIENT, "two-way", "merge", False, b"T" * 32)
+    Deferred.fromCoroutine(sessions.exchange(channel, work, lambda event: None)).addBoth(outcome.append)
+    for message in said:
+        channel.hear(message)
+    clock.pump([IDLE_TIMEOUT - 1])
+    assert outcome == [] and channel.closed is None
+    clock.pump([1])
+    (result,) = outcome
+    assert (result.state, result.error.code, channel.closed.code) == ("failed", "timeout", "timeout")
+    assert "alice/laptop took the connection but does not begin" in result.error.message
 
 
 def test_the_end_of_the_channel_ends_both_waits():

@@ -39,6 +39,9 @@ class Callee:
         """Decide about an offer, and answer it."""
         try:
             self._decide(offer)
+        except TwsyncError as error:
+            # Its own disk, most of all: a session that the journal cannot know of is none.
+            self._refuse(offer, 500, error.code, f"{self._host.settings.full_name}: {error.message}")
         except Exception:
             _log.failure("An offer of {partner} could not be answered.", partner=offer.partner)
             self._refuse(offer, 500, "defect", "The called device failed; look into its log.")
@@ -94,17 +97,32 @@ class Callee:
         if not host.sessions.take(collection.name, running):
             self._refuse(offer, 486, "busy", f"{host.settings.full_name} is synchronising '{collection.name}' already.")
             return
-        arriving = host.listener.expect(token, wanted.fingerprint)
-        call = host.agent.calls.accept(offer, host.signed(reply))
+        arriving: Deferred[DataChannel] | None = None
+        try:
+            body = host.signed(reply)
+            # Whatever may fail does so before the 200: after it, the caller counts on this side.
+            host.sessions.begin(running)
+            arriving = host.listener.expect(token, wanted.fingerprint)
+            call = host.agent.calls.accept(offer, body)
+        except Exception as error:
+            self._take_back(running, arriving, failure_of(running, error))
+            raise
         if call is None:
-            arriving.addErrback(lambda _: None)
-            arriving.cancel()
-            host.sessions.release(collection.name)
-            host.tracer.forget(offer.session)
+            self._take_back(running, arriving, failed(running, "caller-gone", f"{offer.partner} has gone before it was answered."))
             return
-        host.sessions.begin(running)
         running.task = Deferred.fromCoroutine(self._serve(running, collection, wanted, call, arriving))
         running.task.addErrback(lambda failure: _log.failure("Session {session} failed.", failure=failure, session=running.session))
+
+    def _take_back(self, running: Running, arriving: Deferred[DataChannel] | None, result: SessionResult) -> None:
+        """There is no call: nothing is kept for it."""
+        host = self._host
+        if arriving is not None:
+            _void(arriving)
+        host.sessions.release(running.collection)
+        host.tracer.forget(running.session)
+        if running in host.sessions.running:
+            host.sessions.finish(running, result)
+            host.sessions.over(running)
 
     async def _serve(
         self, running: Running, collection: CollectionSettings, wanted: Description, call: Call, arriving: Deferred[DataChannel]
@@ -120,6 +138,7 @@ class Callee:
             _log.failure("Session {session} failed.", session=running.session)
             result = failure_of(running, error)
         finally:
+            _void(arriving)
             host.sessions.release(collection.name)
         if running in host.sessions.running:
             host.sessions.finish(running, result)
@@ -165,6 +184,12 @@ class Callee:
         host.tracer.data(running.session)
         work = Work(running.session, collection, running.partner, Side.SERVER, wanted.sync_type, wanted.policy, False, None, look)
         return await host.exchange(channel, work, host.progress_of(running, call, lambda event: None))
+
+
+def _void(arriving: Deferred[DataChannel]) -> None:
+    """Nobody waits for the data connection any more, if it has not come."""
+    arriving.addErrback(lambda _: None)
+    arriving.cancel()
 
 
 def _either(ended: Deferred[None]) -> Deferred[None]:

@@ -14,11 +14,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from twsync.errors import ProtocolError, SessionError, TwsyncError
-from twsync.limits import MAX_ROUNDS
+from twsync.limits import IDLE_TIMEOUT, MAX_ROUNDS
 from twsync.peer.commit import Commit
 from twsync.peer.comparing import Compared, Comparison
 from twsync.peer.dialogue import Channel, Dialogue
 from twsync.peer.gathering import IGNORED
+from twsync.peer.greeting import no_hello
 from twsync.peer.looking import Look, write_scan
 from twsync.peer.movement import Movement, Store
 from twsync.peer.needs import Needs, work_out
@@ -162,10 +163,11 @@ class _Session:
         self._dialogue.begin()
         self._dialogue.when_over(lambda _error: self._look.stop())
         terms = self._terms
+        # Before the store is opened: hello has a deadline, and waits for no disk.
+        await self._greet()
         self._store = await self._look.store()
         self._store.staging.comes_from(terms.partner)
         announcing = self._look.announcing
-        await greet(self._dialogue, terms, self._rows.name)
         proposal = self._tools.random(messages.ANCHOR_BYTES)
         known = await self._look.known(terms.partner)
         opened = self._opened = await exchange_open(self._dialogue, terms, self._rows, known, proposal)
@@ -204,6 +206,14 @@ class _Session:
             await self._record(await self._work.read(self._look_again, retry))
             scope = Scope(scope.send, comparison.own_seq, False)
         await self._end(comparison, opened)
+
+    async def _greet(self) -> None:
+        late = self._tools.clock.callLater(IDLE_TIMEOUT, self._dialogue.fail, no_hello(self._terms.partner))
+        try:
+            await greet(self._dialogue, self._terms, self._rows.name)
+        finally:
+            if late.active():
+                late.cancel()
 
     def _look_again(self, only: Set[bytes]) -> ScanResult:
         """Look at some keys once more. In a reader's thread."""

@@ -15,6 +15,14 @@ from twsync.transport.datachannel import DataChannel
 ALLOW_DELETES = "allow-deletes"
 
 
+def no_hello(partner: str) -> SessionError:
+    """What ends a session whose other side took the connection and says nothing.
+
+    :param partner: ``user/device``.
+    """
+    return SessionError(f"{partner} took the connection but does not begin the session; look into its log, then try again.", "timeout")
+
+
 class Greeting:
     """Receiver of a channel until one side takes HTTP, and of the channel's end afterwards."""
 

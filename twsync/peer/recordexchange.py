@@ -6,16 +6,17 @@ Which of the two is the client of HTTP and SyncML, `recordroles` says.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from twsync import __version__
 from twsync.errors import SessionError, TwsyncError
-from twsync.limits import MAX_SYNCML_DOCUMENT, SYNCML_TWSYNC_MESSAGE
+from twsync.limits import IDLE_TIMEOUT, MAX_SYNCML_DOCUMENT, SYNCML_TWSYNC_MESSAGE
 from twsync.peer import recordtold
-from twsync.peer.greeting import Greeting
+from twsync.peer.greeting import Greeting, no_hello
 from twsync.peer.patience import Patience
 from twsync.peer.recordresult import failure_of, result_of, skips_of
 from twsync.peer.recordroles import syncml_side, turned_policy, turned_type
@@ -23,6 +24,7 @@ from twsync.peer.sessions import Progress, Work
 from twsync.peer.streams import Workshop
 from twsync.peer.syncmldrive import drive
 from twsync.peer.syncmlhttp import Answer, site
+from twsync.peer.waiting import within
 from twsync.reconcile.model import RecordPolicy, Side, SyncType
 from twsync.session.result import SessionResult, Skipped
 from twsync.store.recordhost import RecordDatastores, RecordHost
@@ -78,7 +80,8 @@ class RecordExchange:
         outcome: Result | None = None
         skipped: list[Skipped] = []
         try:
-            await greeting.exchange(work.role, work.session, work.collection.name, work.token, allow_deletes=work.allow_deletes)
+            hellos = greeting.exchange(work.role, work.session, work.collection.name, work.token, allow_deletes=work.allow_deletes)
+            await self._soon(work, hellos)
             # The own user's word holds on all of the own devices; another user cannot lift this host's guards.
             heed = work.partner.partition("/")[0] == self._device().partition("/")[0]
             allow = work.allow_deletes or (heed and greeting.allow_deletes)
@@ -100,7 +103,7 @@ class RecordExchange:
         skipped: list[Skipped], progress: Progress,
     ) -> Result | None:  # fmt: skip
         """:param skipped: gets what the server left alone."""
-        await greeting.switched()
+        await self._soon(work, greeting.switched())
         name = work.collection.name
         servers = SyncmlServers(self._records.journal, self._records.now_ns)
         remembered = await self._workshop.read(servers.load, "", work.partner)
@@ -184,6 +187,13 @@ class RecordExchange:
         if told:
             raise told[0]
         return None
+
+    async def _soon(self, work: Work, heard: Coroutine[Any, Any, None]) -> None:
+        """Wait for what the other side has to say, but not for ever."""
+        try:
+            await within(Deferred.fromCoroutine(heard), IDLE_TIMEOUT, self._clock)
+        except TimeoutError:
+            raise no_hello(work.partner) from None
 
     def _own(self, kind: str) -> OwnDevice:
         return OwnDevice(self._device(), __version__, kind)

@@ -16,7 +16,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twsync import __version__
-from twsync.errors import StoreError
 from twsync.peer import settings as peer_settings
 from twsync.peer.acquaintance import Acquaintance
 from twsync.peer.addresses import candidates, interface_addresses, route_address
@@ -269,10 +268,7 @@ class PeerService(Service):
         self._flush = self._reactor.callLater(FLUSH_PAUSE, self._flush_now)
 
     def _flush_now(self) -> None:
-        try:
-            self.tracer.flush()
-        except StoreError as error:
-            _log.error("The messages of sessions cannot be kept: {error}", error=error)
+        self.tracer.flush()
         if self.sessions.come_to_rest():
             # The parts of a session know each other, and the rows that they have are of no interest to the cycle collector: by itself it
             # would come only after several sessions. It takes 2 to 10 ms.

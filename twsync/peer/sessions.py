@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from twsync.errors import TwsyncError
+from twsync.errors import StoreError, TwsyncError
 from twsync.peer import documents
 from twsync.peer.settings import CollectionSettings
 from twsync.peer.tracing import Tracer
@@ -100,6 +101,8 @@ class Sessions:
         self._waiting: list[tuple[str, Deferred[None]]] = []
         self._recorded: dict[str, Running] = {}
         self._open: dict[str, Running] = {}
+        # Results that the journal had no room for when they came; as many as it would keep.
+        self._owed: deque[tuple[str, str, str, int]] = deque(maxlen=KEPT_SESSIONS)
         self._emptied: Deferred[None] | None = None
         self._emptying: dict[str, Running] = {}
         self._ended = False
@@ -145,10 +148,13 @@ class Sessions:
     # --- the record ---
 
     def begin(self, running: Running) -> None:
-        """The journal knows of it from now on."""
+        """The journal knows of it from now on.
+
+        :raises StoreError: the journal cannot be written (`disk-full`, ...); then there is no such session.
+        """
         running.started_ns = self._now_ns()
-        self._recorded[running.session] = self._open[running.session] = running
         self._journal.sessions.begin(running.session, running.collection, running.partner, str(running.role), running.started_ns)
+        self._recorded[running.session] = self._open[running.session] = running
         self._tracer.open(running.session, Party.CALLER if running.role is Side.CLIENT else Party.CALLEE)
         _log.info(
             "Session {session}: {collection} with {partner}, as {role}, {sync_type}.",
@@ -157,14 +163,14 @@ class Sessions:
         )  # fmt: skip
 
     def finish(self, running: Running, result: SessionResult) -> SessionResult:
-        """The journal gets the result, and the session is over but for its last messages."""
+        """The journal gets the result, at once or when it can be written again, and the session is over but for its last messages."""
         now = self._now_ns()
         result.seconds = round((now - running.started_ns) / 1e9, 3)
         if self.stopping and result.error is not None and result.error.code == "cancelled":
             result.error = Error(code=INTERRUPTED[0], message=INTERRUPTED[1])
         self._recorded.pop(running.session, None)
-        self._journal.sessions.finish(running.session, str(result.state), result.to_json().decode(), now)
-        self._journal.sessions.prune(KEPT_SESSIONS)
+        self._owed.append((running.session, str(result.state), result.to_json().decode(), now))
+        self._settle()
         why = f": {result.error.message}" if result.error is not None else ""
         _log.info(
             "Session {session}: {state} after {seconds:.1f} s{why}",
@@ -172,6 +178,16 @@ class Sessions:
         )  # fmt: skip
         self._one_less()
         return result
+
+    def _settle(self) -> None:
+        try:
+            while self._owed:
+                self._journal.sessions.finish(*self._owed[0])
+                self._owed.popleft()
+            self._journal.sessions.prune(KEPT_SESSIONS)
+        except StoreError as error:
+            # What was done is done, and both ends have yet to be told.
+            _log.error("The results of {count} sessions cannot be kept now: {error}", count=len(self._owed), error=error.message)
 
     def over(self, running: Running) -> None:
         """No message of it will come any more."""

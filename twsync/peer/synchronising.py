@@ -8,13 +8,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twsync.errors import TwsyncError
 from twsync.peer import exchange
 from twsync.peer.exchange import Collection, Terms, Tools
 from twsync.peer.looking import Look
 from twsync.peer.sessions import Progress, Sessions, Work
 from twsync.peer.settings import CollectionSettings, Settings
 from twsync.peer.streams import Workshop
+from twsync.peer.tasks import as_error
 from twsync.reconcile.model import Policy, Side, SyncType
 from twsync.session.result import SessionResult
 from twsync.store.ignore import Ignore
@@ -49,8 +49,9 @@ class Synchroniser:
         look = work.look or self.look(work.collection, work.session, work.role, work.sync_type)
         try:
             collection = await look.collection()
-        except TwsyncError as error:
-            channel.close(error)
+        except Exception:
+            # A connection that nobody minds would stand for ever.
+            channel.close(as_error(Failure()))
             await look.close()
             raise
         terms = Terms(

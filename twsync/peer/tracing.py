@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
+from twisted.logger import Logger
 
+from twsync.errors import StoreError
 from twsync.session.trace import Direction, Party, TraceLine, parties, step
 from twsync.sip.message import Message, Request
 
@@ -16,6 +18,8 @@ MAX_LINES = 1000
 MAX_FIRST = 8
 #: Incoming calls not yet decided about whose lines are kept.
 MAX_EARLY = 64
+
+_log = Logger()
 
 
 class Tracer:
@@ -46,10 +50,13 @@ class Tracer:
         self.flush()
 
     def flush(self) -> None:
-        """Write what has come since the last time; to be called now and then."""
+        """Write what has come since the last time; to be called now and then. What there is no room for is not kept."""
         unwritten, self._unwritten = self._unwritten, {}
-        for session, lines in unwritten.items():
-            self._write(session, lines)
+        try:
+            for session, lines in unwritten.items():
+                self._write(session, lines)
+        except StoreError as error:
+            _log.error("The messages of sessions cannot be kept: {error}", error=error.message)
 
     def forget(self, session: str) -> None:
         """An incoming call was refused: nothing of it is kept."""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from twisted.internet.defer import Deferred
 
-from twsync.errors import ConfigError, SessionError
+from twsync.errors import ConfigError, SessionError, StoreError
 from twsync.peer import documents
 from twsync.peer.caller import Order
 from twsync.peer.calls import Call
@@ -313,6 +313,84 @@ def test_caller_that_went_away_before_the_answer(laptop, desktop):
     offered(desktop, laptop)
     assert not desktop.host.sessions.busy("photos")
     assert not desktop.host.sessions.running
+
+
+# --- no room for the journal ------------------------------------------------------------------------------------------------------------
+
+
+class Full:
+    """A journal's disk that takes nothing, as long as the context lasts."""
+
+    def __init__(self, peer, *names):
+        self._store, self._names = peer.journal.sessions, names
+
+    def __enter__(self):
+        for name in self._names:
+            setattr(self._store, name, self._refuse)
+
+    def __exit__(self, *_):
+        for name in self._names:
+            delattr(self._store, name)
+
+    def _refuse(self, *_):
+        raise StoreError("No room for the journal: make room on its disk, then try again.", "disk-full")
+
+
+def test_an_offer_is_refused_without_room_for_it(laptop, desktop):
+    """The caller would wait for a side that cannot hold the session."""
+    with Full(desktop, "begin"):
+        offered(desktop, laptop)
+    calls = desktop.agent.calls
+    assert not calls.accepted
+    ((status, code, sentence),) = calls.refused
+    assert (status, code) == (500, "disk-full")
+    assert sentence.startswith("alice/desktop: No room for the journal")
+    assert not desktop.host.sessions.busy("photos")
+    assert not desktop.host.sessions.running
+    assert all(arriving.called for _, _, arriving in desktop.listener.expected)
+    offered(desktop, laptop)
+    assert len(calls.accepted) == 1
+
+
+def test_a_session_is_not_begun_without_room_for_it(laptop):
+    with Full(laptop, "begin"), pytest.raises(StoreError, match="No room"):
+        laptop.caller.start(ORDER)
+    assert not laptop.host.sessions.running
+    stopped = Deferred.fromCoroutine(laptop.host.sessions.stop(laptop.clock))
+    assert stopped.called
+
+
+@pytest.mark.parametrize("names", [("finish",), ("prune",), ("finish", "add_trace")])
+def test_both_sides_end_without_room_for_the_result(names, laptop, desktop, introduce):
+    laptop.agent.calls.answers += [introduce(laptop, desktop)] * 2
+    with Full(laptop, *names), Full(desktop, *names):
+        running, (result,) = start(laptop)
+        desktop.listener.expected[0][2].callback(object())
+        desktop.clock.advance(11)
+        laptop.host.tracer.flush()
+    assert result.state == "done"
+    for peer in (laptop, desktop):
+        assert [call.session for call in peer.agent.calls.ended] == [running.session]
+        assert not peer.host.sessions.busy("photos")
+        assert not peer.host.sessions.running
+        assert peer.host.sessions.come_to_rest()
+    # As soon as there is room, the history has it.
+    start(laptop)
+    record = laptop.journal.sessions.get(running.session)
+    assert (record.state, json.loads(record.result)["state"]) == ("done", "done")
+
+
+def test_what_fails_behind_the_answer_ends_the_call(laptop, desktop):
+    def look(*_):
+        raise RuntimeError("a mistake")
+
+    desktop.host.look = look
+    session = offered(desktop, laptop)
+    desktop.clock.advance(11)
+    assert [call.session for call in desktop.agent.calls.ended] == [session]
+    assert desktop.listener.expected[0][2].called
+    assert not desktop.host.sessions.busy("photos")
+    assert desktop.journal.sessions.get(session).state == "failed"
 
 
 def test_data_connection_that_never_comes(laptop, desktop):
