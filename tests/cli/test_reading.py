@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
+import threading
 from unittest.mock import MagicMock
 
 import pytest
 
+from twsync.cli import daemon, doctor
+from twsync.peer.localsocket import reachable
+from twsync.peer.settings import load
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
 from twsync.session.result import SessionResult, State
@@ -198,3 +204,78 @@ def test_doctor_without_settings(twsync, tmp_path):
     said = twsync("doctor", config=tmp_path / "none.toml")
     assert said.code == 1
     assert "twsync init" in said.out
+
+
+def test_doctor_of_a_collection_that_was_never_synchronised(twsync, host, tmp_path):
+    """Also of one written into the settings by hand, which has no marker yet; and it leaves none."""
+    host.write_text(host.read_text() + f'[[collection]]\nname = "photos"\npath = "{tmp_path / "files"}"\ntype = "files"\n')
+
+    def found():
+        said = twsync("doctor", "--json", config=host).json
+        return next((finding["state"], finding["message"]) for finding in said if finding["check"] == "collection photos")
+
+    assert found() == ("ok", f"{tmp_path / 'files'}, not synchronised yet")
+    assert not (tmp_path / "files" / ".twsync").exists()
+    (tmp_path / "files").rmdir()
+    assert found()[0] == "fail" and "is missing" in found()[1]
+
+
+def test_doctor_of_a_collection_that_lost_its_marker(twsync, used, tmp_path):
+    shutil.rmtree(tmp_path / "files" / ".twsync")
+    (finding,) = (each for each in twsync("doctor", "--json", config=used).json if each["check"] == "collection photos")
+    assert finding["state"] == "fail" and "was synchronised before" in finding["message"]
+
+
+def test_doctor_shows_paths_as_text(twsync, used, monkeypatch):
+    def closed(*_, **_known):
+        raise PermissionError(13, "Permission denied", b"/some/folder")
+
+    monkeypatch.setattr(doctor.Gate, "open", closed)
+    (finding,) = (each for each in twsync("doctor", "--json", config=used).json if each["check"] == "collections")
+    assert finding["message"] == "/some/folder: Permission denied"
+
+
+# --- a daemon that does not answer -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hung(host, monkeypatch):
+    """A stopped process: the kernel takes connections for it."""
+    monkeypatch.setattr(daemon, "SOON", 0.05)
+    with socket.socket(socket.AF_UNIX) as port, reachable(host.parent / "state" / "api.sock") as path:
+        port.bind(path)
+        port.listen()
+        yield port
+
+
+@pytest.mark.parametrize("words", [["status"], ["devices"]])
+def test_a_daemon_that_hangs_is_given_up_soon(words, twsync, host, hung):
+    said = twsync(*words, "--json", config=host)
+    assert (said.code, said.json["error"]["code"]) == (1, "daemon-silent")
+    assert "does not answer" in said.err
+
+
+def test_doctor_of_a_daemon_that_hangs(twsync, host, hung):
+    states = {finding["check"]: finding for finding in twsync("doctor", "--json", config=host).json}
+    assert states["daemon"]["state"] == "fail" and "does not answer" in states["daemon"]["message"]
+    assert states["server"]["state"] == "fail"
+
+
+def test_a_daemon_that_answers_may_take_its_time(host, hung):
+    """A session takes as long as it does."""
+    patience = []
+
+    def serve():
+        there, _ = hung.accept()
+        with there, there.makefile("rw") as lines:
+            assert json.loads(lines.readline())["call"] == "ping"
+            lines.write('{"result": {}}\n')
+            lines.flush()
+            lines.readline()
+
+    server = threading.Thread(target=serve)
+    server.start()
+    with daemon.Daemon(load(host)) as client:
+        patience.append(client._socket.gettimeout())
+    server.join()
+    assert patience == [daemon.PATIENCE]

@@ -13,6 +13,8 @@ from twsync.peer.settings import Settings
 
 #: Seconds until a daemon that takes the connection but never answers is given up; a call that waits for a session sends events meanwhile.
 PATIENCE = 90.0
+#: Seconds until one that does not answer at all is given up: it is asked for a sign of life first, which it gives at once if it runs.
+SOON = 6.0
 
 
 class DaemonStoppedError(UserError):
@@ -25,15 +27,16 @@ class DaemonStoppedError(UserError):
 
 
 class Daemon:
-    """One connection to the running daemon.
+    """One connection to the running daemon, which has shown that it answers.
 
     :raises DaemonStoppedError: there is none.
+    :raises UserError: it cannot be reached, or gives no sign of life (`daemon-silent`).
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(PATIENCE)
+        self._socket.settimeout(SOON)
         self._buffer = b""
         try:
             with reachable(settings.socket) as path:
@@ -41,10 +44,21 @@ class Daemon:
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             self._socket.close()
             raise DaemonStoppedError(settings) from None
+        except TimeoutError:
+            self._socket.close()
+            raise _silent() from None
         except OSError as error:
             self._socket.close()
+            if error.errno is None:
+                raise UserError(f"{settings.socket} is too long a name for a socket; give a shorter one under [api] socket.") from None
             what = f"The daemon's interface {settings.socket} cannot be reached ({error.strerror}); run as the daemon's user."
             raise UserError(what) from None
+        try:
+            self.call("ping")
+        except BaseException:
+            self._socket.close()
+            raise
+        self._socket.settimeout(PATIENCE)
 
     def __enter__(self) -> Daemon:
         return self
@@ -70,7 +84,7 @@ class Daemon:
                 else:
                     return answer.get("result")
         except TimeoutError:
-            raise UserError("The daemon does not answer; look into its log, then stop and start it.", code="daemon-silent") from None
+            raise _silent() from None
         except OSError:
             raise self._stopped() from None
 
@@ -92,8 +106,15 @@ class Daemon:
         return UserError("The daemon stopped before it answered; look into its log, then start it again.", code="daemon-stopped")
 
 
+def _silent() -> UserError:
+    return UserError("The daemon does not answer; look into its log, then stop and start it.", code="daemon-silent")
+
+
 def running(settings: Settings) -> Daemon | None:
-    """A connection to the daemon, or None if it is not running."""
+    """A connection to the daemon, or None if it is not running.
+
+    :raises UserError: it runs, but cannot be reached or gives no sign of life.
+    """
     try:
         return Daemon(settings)
     except DaemonStoppedError:

@@ -20,13 +20,13 @@ from twsync.cli.journal import reading
 from twsync.cli.options import config_option, config_path, json_option, load_settings, print_json
 from twsync.cli.reach import reach_server
 from twsync.cli.table import amount, printable
-from twsync.errors import TwsyncError
+from twsync.errors import StoreError, TwsyncError, UserError
 from twsync.peer import mending
 from twsync.peer.settings import CollectionSettings, Settings
-from twsync.store.journal import CollectionJournal
 from twsync.store.lock import holder
 from twsync.store.owner import check_owner
 from twsync.store.paths import Gate
+from twsync.store.root import OWN, open_root
 from twsync.transport import keys
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -87,7 +87,7 @@ def _guarded(check: Callable[[Settings], Iterator[Finding]], settings: Settings)
     except TwsyncError as error:
         yield Finding(check.__name__.strip("_").replace("_", " "), FAIL, error.message)
     except OSError as error:
-        yield Finding(check.__name__.strip("_").replace("_", " "), FAIL, f"{error.filename or ''}: {error.strerror}")
+        yield Finding(check.__name__.strip("_").replace("_", " "), FAIL, f"{os.fsdecode(error.filename or '')}: {error.strerror}")
 
 
 def _private_files(settings: Settings) -> Iterator[Finding]:
@@ -110,28 +110,41 @@ def _key(settings: Settings) -> Iterator[Finding]:
 def _collections(settings: Settings) -> Iterator[Finding]:
     if not settings.collections:
         yield Finding("collections", WARN, "there are none; add one with: twsync collection add NAME PATH --type files")
-    with reading(settings) as journal:
-        known = () if journal is None else journal.collections()
-        for collection in settings.collections:
-            rows = None if journal is None or collection.name not in known else journal.collection(collection.name, create=False)
-            yield _collection(collection, rows)
-            yield from _space(f"disk of {collection.name}", collection.path)
+    for collection in settings.collections:
+        yield _collection(collection, settings)
+        yield from _space(f"disk of {collection.name}", collection.path)
     yield from _space("disk of the state", settings.state)
 
 
-def _collection(collection: CollectionSettings, rows: CollectionJournal | None) -> Finding:
+def _collection(collection: CollectionSettings, settings: Settings) -> Finding:
     name = f"collection {collection.name}"
+    known, synchronised = _synchronised(collection, settings)
     try:
-        with closing(Gate.open(collection.path, known=True)) as gate:
-            if rows is not None:
-                check_owner(gate, rows)
+        # The doctor makes no marker: the first session does.
+        os.close(open_root(os.fsencode(collection.path)))
+        if known or (collection.path / OWN.decode()).exists():
+            with closing(Gate.open(collection.path, known=True)) as gate, reading(settings) as journal:
+                if known and journal is not None:
+                    check_owner(gate, journal.collection(collection.name, create=False))
     except TwsyncError as error:
         return Finding(name, FAIL, error.message)
     if os.statvfs(collection.path).f_flag & os.ST_RDONLY:
         return Finding(name, FAIL, f"{collection.path} is on a read-only file system: mount it writable")
     if not os.access(collection.path, os.R_OK | os.W_OK | os.X_OK):
         return Finding(name, FAIL, f"{collection.path} cannot be written by this user; change its owner or permissions")
-    return Finding(name, OK, str(collection.path))
+    return Finding(name, OK, f"{collection.path}{'' if synchronised else ', not synchronised yet'}")
+
+
+def _synchronised(collection: CollectionSettings, settings: Settings) -> tuple[bool, bool]:
+    """Whether the journal holds items of it, and whether there was any session; nothing is said against it where that cannot be asked."""
+    try:
+        with reading(settings) as journal:
+            if journal is None:
+                return False, False
+            known = collection.name in journal.collections() and journal.collection(collection.name, create=False).known
+            return known, known or bool(journal.sessions.list(1, collection.name))
+    except StoreError:  # the check of the journal says why
+        return False, True
 
 
 def _space(name: str, path: Path) -> Iterator[Finding]:
@@ -169,7 +182,12 @@ def _backend(_settings: Settings) -> Iterator[Finding]:
 
 
 def _daemon(settings: Settings) -> Iterator[Finding]:
-    daemon = running(settings)
+    try:
+        daemon = running(settings)
+    except UserError as error:
+        yield Finding("daemon", FAIL, error.message)
+        yield _server(settings)
+        return
     if daemon is None:
         other = holder(settings.state / "lock")
         if other is not None:
@@ -183,7 +201,9 @@ def _daemon(settings: Settings) -> Iterator[Finding]:
     yield Finding("daemon", OK, "running")
     yield _server(settings)
     server = status["server"]
-    if server["connected"]:
+    if server["connected"] and server.get("message"):
+        yield Finding("registration", FAIL, server["message"])
+    elif server["connected"]:
         yield Finding("registration", OK, f"registered from {server['local']}, seen as {server['observed']}")
     else:
         what = server.get("message") or f"not registered ({server.get('state')}); wait, or look into the daemon's log"

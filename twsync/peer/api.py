@@ -25,7 +25,7 @@ ALERT_TIMEOUT = 10.0
 
 
 class NoArguments(msgspec.Struct, forbid_unknown_fields=True):
-    """Of `status`, `devices` and `reload`."""
+    """Of `ping`, `status`, `devices` and `reload`."""
 
 
 class SyncArguments(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,8 +94,9 @@ class Api:
         self._in_thread = in_thread
         self._now_ns = now_ns
         self._calls: dict[str, tuple[type[msgspec.Struct], Callable[[Any, Report], Awaitable[Any]]]] = {
-            "status": (NoArguments, self._status), "devices": (NoArguments, self._devices), "reload": (NoArguments, self._reloaded),
-            "sync": (SyncArguments, self._sync), "alert": (AlertArguments, self._alert), "trust": (DeviceArguments, self._trust),
+            "ping": (NoArguments, self._ping), "status": (NoArguments, self._status), "devices": (NoArguments, self._devices),
+            "reload": (NoArguments, self._reloaded), "sync": (SyncArguments, self._sync),
+            "alert": (AlertArguments, self._alert), "trust": (DeviceArguments, self._trust),
             "forget": (CollectionArguments, self._forget), "resolve": (ResolveArguments, self._resolve),
             "restore": (RestoreArguments, self._restore), **(more or {}),
         }  # fmt: skip
@@ -113,6 +114,9 @@ class Api:
         except msgspec.ValidationError as error:
             raise UserError(f"The daemon does not understand the call {name!r} ({error}); restart it after an upgrade.") from None
         return await method(checked, report)
+
+    async def _ping(self, _: NoArguments, _report: Report) -> dict[str, Any]:
+        return {}
 
     async def _status(self, _: NoArguments, _report: Report) -> dict[str, Any]:
         agent = self._host.agent
