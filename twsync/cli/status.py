@@ -43,7 +43,10 @@ def status(as_json: bool) -> None:
         print_json(document)
         return
     server = document["server"]
-    state = "connected" if server["connected"] else f"not connected: {server.get('message') or server.get('state') or 'unknown'}"
+    why = server.get("message")
+    state = f"not connected: {why or server.get('state') or 'unknown'}"
+    if server["connected"]:
+        state = f"connected, but {why}" if why else "connected"
     if server.get("retry_in"):
         state += f"; next try in {server['retry_in']:.0f} s"
     click.echo(f"{document['device']} at {server['uri']}: {printable(state)}")

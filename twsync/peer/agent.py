@@ -123,7 +123,9 @@ class Agent:
         self._checked = 0.0
         self._timer: Delayed | None = None
         self._waiting: list[Deferred[bool]] = []
-        self.presence = Presence(clock, user.devices_changed)
+        # Where else this device was last seen to be signed in, and until when that counts.
+        self._elsewhere = ("", 0.0)
+        self.presence = Presence(clock, self._devices_changed)
         self.calls = Calls(self._transport, clock, token, user)
 
     # --- life ---
@@ -175,13 +177,32 @@ class Agent:
         binding, flow = self.binding, self._connection.flow
         return {
             "state": str(self.state),
-            "message": "" if self.registered else self._connection.reason,
+            "message": self._displaced() if self.registered else self._connection.reason,
             "retry_in": None if (wait := self._connection.retry_in) is None else round(wait, 1),
             "local": _joined(flow.local) if flow is not None else None,
             "observed": _joined(binding.observed) if binding is not None and binding.observed else None,
             "clock_skew": round(binding.skew, 1) if binding is not None and binding.skew is not None else None,
             "certificate": flow.peer_fingerprint if flow is not None else None,
         }
+
+    def _displaced(self) -> str:
+        """What to say if another connection has this device's registration, or had it a moment ago; else nothing.
+
+        Two machines with the same key take it from each other at each refresh.
+        """
+        address, until = self._elsewhere
+        if self._clock.seconds() >= until:
+            return ""
+        what = f"this device signs in over another connection too, from {address}"
+        return f"{what}; if its folder was copied to another machine, stop one of the two and make a new device there with: twsync init"
+
+    def _devices_changed(self, devices: dict[str, Device]) -> None:
+        own, binding = devices.get(self.identity.full_name), self.binding
+        address = own.address if own is not None and own.online else None
+        if address is not None and binding is not None and binding.observed is not None and address != _joined(binding.observed):
+            # Each of the two refreshes before its term ends, so in two terms this one has seen the other again.
+            self._elsewhere = (address, self._clock.seconds() + 2 * binding.expires)
+        self._user.devices_changed(devices)
 
     def retry_now(self) -> None:
         """Connect at once if the next attempt is still due: the settings have changed, or someone waits. A refusal may be out of date."""

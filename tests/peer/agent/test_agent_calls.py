@@ -332,14 +332,14 @@ def test_alert(world, status, headers, expected):
 # --- presence --------------------------------------------------------------------------------------------------------------------------
 
 
-def notify(world, version, state="active", full=True, event="reg", sequence=None):
+def notify(world, version, state="active", full=True, event="reg", sequence=None, device="desktop", observed="192.0.2.9:5000"):
     subscribe = world.user.sent("SUBSCRIBE")[-1]
     params = {
-        "+vnd.twsync.device": "desktop", "+vnd.twsync.fingerprint": "sha256:" + "cd" * 32, "+vnd.twsync.last-seen": "2026-11-21T10:00:00Z",
-        "+vnd.twsync.observed": "192.0.2.9:5000", "+vnd.twsync.agent": "twsync/0.1.0",
+        "+vnd.twsync.device": device, "+vnd.twsync.fingerprint": "sha256:" + "cd" * 32, "+vnd.twsync.last-seen": "2026-11-21T10:00:00Z",
+        "+vnd.twsync.observed": observed, "+vnd.twsync.agent": "twsync/0.1.0",
     }  # fmt: skip
     happened = "registered" if state == "active" else "expired"
-    contact = reginfo.Contact("desktop", "sips:alice@example.org;gr=desktop", state, happened, params=params)
+    contact = reginfo.Contact(device, f"sips:alice@example.org;gr={device}", state, happened, params=params)
     info = reginfo.RegInfo(version, full, (reginfo.Registration("sips:alice@example.org", "alice", "active", (contact,)),))
     request = Request("NOTIFY", URI.parse("sips:alice@example.org;gr=laptop"), reginfo.build(info))
     headers = {
@@ -351,6 +351,27 @@ def notify(world, version, state="active", full=True, event="reg", sequence=None
         request.headers.set(name, value)
     world.server.send(request)
     return [response.code for response in world.server.responses()]
+
+
+def test_another_machine_with_the_same_key_is_told_of(world):
+    """The two take the registration from each other, so it is said of both as long as it goes on."""
+    observed = world.agent.describe()["observed"]
+    notify(world, 0, device="laptop", observed=observed)
+    assert world.agent.describe()["message"] == ""
+    notify(world, 1, device="laptop", observed="192.0.2.99:5000")
+    notify(world, 2, device="laptop", observed=observed)
+    assert "signs in over another connection too, from 192.0.2.99:5000" in world.agent.describe()["message"]
+    assert "twsync init" in world.agent.describe()["message"]
+    world.go(119)
+    assert world.agent.describe()["message"] != ""
+    world.go(2)
+    assert (world.agent.registered, world.agent.describe()["message"]) == (True, "")
+
+
+@pytest.mark.parametrize(("device", "state"), [("desktop", "active"), ("laptop", "terminated")])
+def test_addresses_of_other_devices_and_former_ones_say_nothing(device, state, world):
+    notify(world, 0, state, device=device, observed="192.0.2.99:5000")
+    assert world.agent.describe()["message"] == ""
 
 
 def test_device_list(world):
