@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 
 import pytest
@@ -38,6 +39,18 @@ def test_init_goes_on_after_an_interruption_with_the_same_key(twsync, host):
     fingerprint = load_device(host.parent / "device").fingerprint
     host.unlink()
     assert fingerprint in twsync("init", host.parent, *SERVER).out
+
+
+def test_init_makes_a_key_that_is_gone(twsync, host):
+    before, old = host.read_bytes(), load_device(host.parent / "device").fingerprint
+    shutil.rmtree(host.parent / "device")
+    assert "not overwritten" in twsync("init", host.parent, "--server", SERVER[1], "--device", "another").err
+    said = twsync("init", host.parent, *SERVER)
+    new = load_device(host.parent / "device").fingerprint
+    assert (said.code, said.out) == (0, f"alice/laptop {new}\n") and new != old
+    assert host.read_bytes() == before
+    assert "twsync ctl device remove alice/laptop" in said.err and "twsync trust alice/laptop" in said.err
+    assert "not overwritten" in twsync("init", host.parent, *SERVER).err
 
 
 def test_password_from_stdin(twsync, tmp_path):

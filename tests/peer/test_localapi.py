@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
 
@@ -146,6 +147,14 @@ def test_socket_in_a_deep_folder_is_private_and_removed(tmp_path, calls):
     again.start()
     Deferred.fromCoroutine(again.stop())
     assert not path.exists()
+
+
+def test_a_socket_with_too_long_a_name_is_named_as_the_user_knows_it(tmp_path, calls):
+    path = tmp_path / ("x" * 120)
+    with pytest.raises(StoreError) as refused:
+        LocalInterface(reactor, path, calls).start()
+    assert str(path) in refused.value.message and "[api] socket" in refused.value.message
+    assert "/proc" not in refused.value.message
 
 
 def test_what_is_no_socket_is_left_alone(tmp_path, calls):

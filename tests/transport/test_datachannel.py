@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError as Refused
@@ -10,7 +11,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.test import iosim
 
-from twsync.errors import ProtocolError, SessionError
+from twsync.errors import ConfigError, ProtocolError, SessionError
 from twsync.limits import (
     CONNECT_STAGGER,
     CONNECT_TIMEOUT,
@@ -483,3 +484,13 @@ def test_nothing_is_left_on_the_clock(net):
     server.close()
     net.run(10)
     assert not net.clock.getDelayedCalls()
+
+
+def test_a_port_that_is_none_is_said_in_one_sentence():
+    refused = []
+    Deferred.fromCoroutine(Listener(reactor, tls.new_device()).listen("tcp:70000")).addErrback(
+        lambda failure: refused.append(failure.value)
+    )
+    (error,) = refused
+    assert isinstance(error, ConfigError) and "0-65535" in error.message
+    assert error.message.endswith(".") and not error.message.endswith("..")

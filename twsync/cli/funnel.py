@@ -62,7 +62,7 @@ def run(command: click.Command, arguments: Sequence[str] | None, program: str) -
         _silence()
         return Exit.FAILED
     except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        what = f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else str(error)
         return _say(invocation, "os-error", f"{what}; check the path and its permissions", Exit.FAILED)
     except Exception as error:
         if os.environ.get("TWSYNC_DEBUG"):

@@ -95,9 +95,10 @@ def init(
       twsync init ~/sync --server sips:alice@sync.example.org:5061 --device laptop --server-fingerprint sha256:HEX
     """
     file = folder / "syncpeer.toml"
-    if file.exists():
-        raise UserError(f"{file} is there already and is not overwritten; choose another folder, or move it away.", code="exists")
     address = parse_server(server)
+    if file.exists():
+        _new_key(file, f"{address.user}/{device}")
+        return
     password = read_password(f"Password of {address.user} at {address.host}")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "state").mkdir(mode=0o700, exist_ok=True)
@@ -111,6 +112,25 @@ def init(
     click.echo(f"{address.user}/{device} {identity.fingerprint}")
     click.echo(f"Add a folder with: twsync collection add NAME PATH --type files --config {file}", err=True)
     click.echo(f"Then start with:   twistd -n syncpeer --config {file}", err=True)
+
+
+def _new_key(file: Path, name: str) -> None:
+    """Make the key of a device whose settings are there, if it is gone.
+
+    :raises UserError: it is not, or the settings are those of another device.
+    """
+    found = settings.load(file)
+    folder = found.device_folder
+    if found.full_name != name or (folder / "cert.pem").exists() or (folder / "key.pem").exists():
+        raise UserError(f"{file} is there already and is not overwritten; choose another folder, or move it away.", code="exists")
+    identity = tls.create_device(folder, name)
+    click.echo(f"{name} {identity.fingerprint}")
+    click.echo(
+        f"{file} is left as it is; its device has a new key now, because the old one was gone. With the old key's backup, put that back.",
+        err=True,
+    )
+    click.echo(f"Else the server's administrator says:  twsync ctl device remove {name}", err=True)
+    click.echo(f"and each device that has met this one: twsync trust {name}", err=True)
 
 
 def _text(address: ServerAddress, device: str, fingerprint: str | None, port: int, advertise: tuple[str, ...], syncml: int) -> str:

@@ -65,7 +65,7 @@ def notify(
             alerts = [(each.name, _CONTENT[each.type][1]) for each in found]
             package = codec.encode(_message(code, session, device, server, alerts), Encoding.WBXML)
     except FormatError as error:
-        raise UserError(f"The package cannot be made: {error.message}.") from None
+        raise UserError(f"The package cannot be made: {error.message.rstrip('.')}.") from None
     if output is not None:
         output.write_bytes(package)
     else:

@@ -47,7 +47,7 @@ def listen(reactor: Any, description: str, factory: Any) -> Port:  # noqa: ANN40
     try:
         endpoint = serverFromString(reactor, plain)
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise ConfigError(f"[server] sip: {description!r} is not an endpoint: {error}.") from error
+        raise ConfigError(f"[server] sip: {description!r} is not an endpoint: {str(error).rstrip('.')}.") from error
     results: list[Any] = []
     endpoint.listen(factory).addBoth(results.append)
     if not results:

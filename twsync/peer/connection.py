@@ -139,7 +139,8 @@ class Connection:
         self.flow = None
         if self.state is State.STOPPED:
             return
-        self.reason = reason
+        # Stands in other sentences.
+        self.reason = reason = reason.rstrip(".")
         self._failures += 1
         pause = max(self._hold, reconnect_pause(self._failures, self._uniform()))
         self._hold = 0.0

@@ -179,8 +179,11 @@ class LocalInterface:
                 os.umask(previous)
         except (OSError, CannotListenError) as error:
             self._open.close()
-            what = f"The local interface cannot be opened at {self._socket} ({error}); check that its folder is there and writable."
-            raise StoreError(what) from None
+            # Of what failed below, but not with the path that Twisted was given.
+            cause = error.socketError if isinstance(error, CannotListenError) else error
+            why = getattr(cause, "strerror", None) or cause
+            what = f"The local interface cannot be opened at {self._socket} ({why}); check that its folder is there and writable"
+            raise StoreError(f"{what}, or name another file under [api] socket.") from None
 
     async def stop(self) -> None:
         """Take no more clients, let go of the present ones and remove the socket."""

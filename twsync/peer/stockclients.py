@@ -74,7 +74,7 @@ class StockClients:
         try:
             self._port = await cast(Any, endpoint).listen(Crowd(cast(Any, site(self._answers)), self._clock))
         except Exception as error:  # CannotListenError, a name that does not resolve ...: whatever it is, this is the sentence for it
-            raise ConfigError(f"[syncml] listen = {description!r} does not work: {error}.") from error
+            raise ConfigError(f"[syncml] listen = {description!r} does not work: {str(error).rstrip('.')}.") from error
         self._expiring = self._clock.callLater(EXPIRE_PAUSE, self._expire)
         return int(getattr(self._port.getHost(), "port", 0))
 

@@ -70,7 +70,7 @@ class Listener:
         try:
             port: Any = await cast(Any, endpoint).listen(self.factory)
         except Exception as error:  # CannotListenError, a name that does not resolve ...: whatever it is, this is the sentence for it
-            raise ConfigError(f"[data] listen = {description!r} does not work: {error}.") from error
+            raise ConfigError(f"[data] listen = {description!r} does not work: {str(error).rstrip('.')}.") from error
         self._port = port
         return int(getattr(port.getHost(), "port", 0))
 

@@ -358,6 +358,15 @@ def test_waiting_for_registration(make_world):
     assert results == [False, True]
 
 
+def test_a_reason_stands_in_other_sentences(make_world):
+    """So it has no full stop of its own."""
+    world = make_world(up=False)
+    world.agent.start()
+    for reason in ("Too many failed sign-ins.", "it is being opened again, try then."):
+        world.agent._connection.lost(reason)
+        assert world.agent.describe()["message"] == reason[:-1]
+
+
 def test_another_certificate_is_said_in_words():
     reason = Failure(
         ProtocolError("The connection could not be made: [('SSL routines', '', 'certificate verify failed')]", "connection-failed")
