@@ -640,7 +640,9 @@ def test_copied_journal_is_noticed(world, pair):
     one, two = pair
     one.journal.close()
     two.journal.close()
-    shutil.copy(world.path / "laptop/journal.db", world.path / "desktop/journal.db")
+    # With its folder: another one's folder is refused before anybody is asked.
+    for what in ("journal.db", "files/.twsync/collection"):
+        shutil.copy(world.path / "laptop" / what, world.path / "desktop" / what)
     for host in (one, two):
         host.reopen(world.path)
     results = world.sync(one, two)

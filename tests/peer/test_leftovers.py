@@ -145,10 +145,10 @@ def test_a_broken_delta_is_gone_before_the_whole_file_comes(world, monkeypatch, 
     one.write("large", big(1))
     good(world.sync(one, two))
     one.write("large", big(2, SIZE // 2) + big(1)[SIZE // 2 :])
-    most, put = [], Partial.put
+    most, write = [], Partial.write
 
-    def looking(self, data):
-        size = put(self, data)
+    def looking(self, *given):
+        size = write(self, *given)
         most.append(staged(two)[1])
         return size
 
@@ -161,7 +161,7 @@ def test_a_broken_delta_is_gone_before_the_whole_file_comes(world, monkeypatch, 
         )
 
     frames = []
-    monkeypatch.setattr(Partial, "put", looking)
+    monkeypatch.setattr(Partial, "write", looking)
     good(world.sync(one, two, spoil_client=flip))
     assert one.tree() == two.tree() and staged(two) == (0, 0)
     assert max(most) <= SIZE

@@ -101,7 +101,7 @@ def test_a_part_that_does_not_come_out_right_is_gone(host) -> None:
 @pytest.mark.parametrize("end", ["finish", "keep", "discard"])
 def test_a_disk_that_says_at_the_end_what_it_did_not_write(host, monkeypatch, end: str) -> None:
     part = host.staging.create(CONTENT)
-    part.write(DATA)
+    part.append(DATA)
     genuine = os.close
 
     def close(fd: int) -> None:
@@ -174,7 +174,7 @@ def test_what_came_from_a_device_that_has_no_more_to_give_is_let_go(host) -> Non
 
     def part(number: int) -> bytes:
         with staging.create(blake3(b"%d" % number).digest()) as part:
-            part.write(b"x")
+            part.append(b"x")
         return b"%d" % number
 
     part(0)
@@ -195,9 +195,9 @@ def test_what_came_from_a_device_that_has_no_more_to_give_is_let_go(host) -> Non
 def test_what_is_of_no_use_for_what_is_wanted(host) -> None:
     staging = host.staging
     with staging.create(CONTENT) as part:
-        part.write(DATA)
+        part.append(DATA)
     with staging.create_unknown(b"key", 9) as part:
-        part.write(b"x")
+        part.append(b"x")
     for wanted, useless in (([], 2), ([(b"a", 5, CONTENT)], 1), ([(b"key", 8, CONTENT)], 1), ([(b"key", 9, CONTENT)], 0)):
         assert len(staging.unwanted(wanted)) == useless
     ((name, size),) = staging.unwanted([(b"key", 9, b"")])
