@@ -106,3 +106,11 @@ def test_one_telephone_with_a_wrong_password_does_not_lock_out_the_house():
         slow.failed("alice", "192.0.2.1", "", number * 0.1)
     assert slow.wait("alice", "192.0.2.1", "", 100.0) > 25
     assert slow.wait("bob", "192.0.2.1", "", 100.0) == 0
+
+
+def test_names_that_nobody_has_take_no_memory():
+    """A stranger may claim any name that fits a header."""
+    slow = SlowDown()
+    fail(slow, 5, user="\U0001f600" * 7000)
+    assert slow.wait("\U0001f600" * 7000, "192.0.2.1", "", 0.0) == 1
+    assert max(len(user or "") for user, _ in slow._failures) <= 65

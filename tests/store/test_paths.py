@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from twsync import limits
 from twsync.errors import PathError, StoreError
-from twsync.store.paths import Gate, split_key, validate_key
+from twsync.store.paths import Gate, Places, split_key, validate_key
 
 BAD = [
     b"",
@@ -244,6 +245,16 @@ def test_paths_longer_than_any_call_takes(root: Path) -> None:
     assert gate.entries(deep) == [b"f"]
     gate.close()
     shutil.rmtree(root, ignore_errors=True)
+
+
+def test_bad_keys_among_good_ones_are_told_apart(root: Path) -> None:
+    """Keys are looked at together, and answered one by one."""
+    bad = [b"/a", b"a//b", b"d/..", b"", b"d/" + b"x" * 256, b"a\0"]
+    with closing(Gate.open(root, known=False)) as gate, Places(gate) as places:
+        for key in bad:
+            numbers, _fds, names, failed = places.locate([b"a", key, b"c"])
+            assert (list(numbers), names, list(failed)) == ([0, 2], [b"a", b"c"], [1])
+            assert isinstance(failed[1], PathError)
 
 
 def test_the_deepest_key_needs_few_descriptors(root: Path) -> None:

@@ -8,11 +8,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from blake3 import blake3
 
 from twsync.errors import StoreError
+from twsync.limits import MIB
 from twsync.store import copying
 from twsync.store.changes import Status
 from twsync.store.localcopy import copy_content
@@ -116,6 +118,21 @@ def test_a_disk_that_says_at_the_end_what_it_did_not_write(host, monkeypatch, en
         else:
             getattr(part, end)()
     assert (len(names(host)) == 0) == (end == "discard")
+
+
+def test_a_part_that_cannot_be_cut_to_its_length_is_closed_and_left_once(host, monkeypatch) -> None:
+    part = host.staging.create(CONTENT)
+    part.append(b"x")
+    part.append(bytes(MIB))
+    closed = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", Mock(side_effect=OSError(errno.EIO, "")))
+        patch.setattr(os, "close", lambda fd, genuine=os.close: (closed.append(fd), genuine(fd)))
+        part.keep()
+        part.keep()
+    assert len(closed) == 1
+    assert host.staging.find_partial(CONTENT)
+    assert len(host.staging.unwanted([])) == 1
 
 
 def test_a_new_attempt_keeps_the_old_part_as_basis_until_it_is_done(host) -> None:

@@ -110,7 +110,7 @@ def copy_database(url: str) -> None:
         contextlib.closing(ControlDatabase.ready(located(url, Path.cwd()), settings.realm)) as new,
     ):
         count = old.copy_to(new)
-        click.echo(f"Copied {count} rows from {old.name} to {new.name}; name it in [server] database, then start the server.", err=True)
+        click.echo(f"Copied {count} rows from {old.name} to {new.name}; put its URL into the settings, then start the server.", err=True)
 
 
 for group in (user, device, session):

@@ -13,8 +13,9 @@ from twsync.peer.settings import Settings
 
 #: Seconds until a daemon that takes the connection but never answers is given up; a call that waits for a session sends events meanwhile.
 PATIENCE = 90.0
-#: Seconds until one that does not answer at all is given up: it is asked for a sign of life first, which it gives at once if it runs.
-SOON = 6.0
+#: Seconds until one that does not answer at all is given up: it is asked for a sign of life first, which it gives at once if it runs, and
+#: within `limits.JOURNAL_BUSY` if another process writes to its journal.
+SOON = 12.0
 
 
 class DaemonStoppedError(UserError):

@@ -78,7 +78,8 @@ def _places(user: str, host: str, device: str) -> tuple[Place, ...]:
     if device:
         return ((user, device),)
     address = _network(host)
-    return (user, address), (None, address)
+    # No user's name is longer; what a stranger claims beyond is not kept.
+    return (user[: limits.MAX_DEVICE_NAME + 1], address), (None, address)
 
 
 def _pause(more: int) -> float:

@@ -9,6 +9,7 @@ what was put into place stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
@@ -122,6 +123,8 @@ class _Session:
         self._opened: Opened | None = None
         self._blocked: dict[bytes, str] = {}
         self._unsent_copies = False
+        # Items here when the round was planned, with those that earlier rounds removed: what came since makes no share smaller.
+        self._live = 0
         self._started = tools.clock.seconds()
 
     # --- beginning and end -----------------------------------------------------------------------------------------------------------
@@ -274,7 +277,7 @@ class _Session:
         self._tally.again.update(needs.stale)
         self._commit.planned(plan)
         self._enter("transfer")
-        await movement.round(needs)
+        await movement.round(needs, partial(self._guard_removals, needs, opened))
         settled = self._tally.settle(plan, needs)
         await self._commit.remember(settled, self._tools.now_ns())
         return await self._end_round(number, plan, settled, movement)
@@ -294,9 +297,10 @@ class _Session:
         # What earlier rounds removed counts too: else a session could remove a little in each.
         gone = self._tally.gone()
         deletes = len(safety.lost([*gone, *needs.removed], needs.coming))
+        self._live = len(gone) + rows.live_count()
         guard = safety.guard_deletes(
             deletes,
-            len(gone) + rows.live_count(),
+            self._live,
             allowed=opened.allow_deletes,
             where=self._collection.device,
             begun=self._tally.anything,
@@ -306,6 +310,15 @@ class _Session:
         assert self._store is not None
         fit(needs, self._store.staging, room)
         return plan, plan.digest(), needs, deletes
+
+    def _guard_removals(self, needs: Needs, opened: Opened) -> None:
+        """What was to come and did not (it cannot be put here, or was not given) excuses no removal. In a reader's thread."""
+        guard = safety.guard_deletes(
+            len(self._tally.losing(needs.removed)), self._live,
+            allowed=opened.allow_deletes, where=self._collection.device, begun=self._tally.anything,
+        )  # fmt: skip
+        if guard is not None:
+            raise guard
 
     async def _end_round(self, number: int, plan: Plan, settled: list[tuple[Operation, bytes]], movement: Movement) -> bool:
         last = number == MAX_ROUNDS

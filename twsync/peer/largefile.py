@@ -121,7 +121,11 @@ def _older(need: Need, gate: Gate, staging: Staging, kept: list[Part]) -> Basis 
         kept.append(before)
         parts.insert(0, (before, staging.find_partial(need.content)))
     basis = Basis(parts)
-    return basis if basis.size <= min(LARGEST_FILE, largest_basis(need.size)) else None
+    if basis.size <= min(LARGEST_FILE, largest_basis(need.size)):
+        return basis
+    while kept:
+        kept.pop().close()
+    return None
 
 
 def signature(basis: Basis, older: bytes, signatures: Signatures, seed: int) -> Iterator[bytes]:

@@ -121,14 +121,19 @@ class Movement:
         """A plan is made: from now on it says what is to be had."""
         self._getter.planned()
 
-    async def round(self, needs: Needs) -> None:
-        """Do all that one round's plan needs here; returns when it is on the disk and in the journal."""
+    async def round(self, needs: Needs, guard: Callable[[], None]) -> None:
+        """Do all that one round's plan needs here; returns when it is on the disk and in the journal.
+
+        :param guard: asked in a reader's thread before anything is removed, when all else is done; raises what is against it.
+        """
         self._wanted_bytes += needs.total
         self._wanted_files += sum([len(need.changes) for need in needs.contents])
         self._last = needs.last
         self._placer.add(needs.first)
         await self._getter.fetch(needs.contents, await self._work.read(self._worth_searching, needs.contents))
         await self._placer.flush()
+        if self._last:
+            await self._work.read(guard)
         # Removals first, then what takes the place of a directory.
         self._placer.add(sorted(self._last, key=lambda change: change.item.live))
         await self._placer.flush()

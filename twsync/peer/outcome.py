@@ -91,6 +91,10 @@ class Tally:
         self._removed, self._came = [], []
         return self._gone
 
+    def losing(self, removed: Iterable[Item]) -> list[Item]:
+        """Items that would be gone if these were removed as well, by what really came so far. Call it while nothing is put into place."""
+        return lost([*self._gone, *self._removed, *removed], self._came)
+
     def missed(self, change: Change, reason: str) -> None:
         """A content that did not come. What was changed over there has another round."""
         if reason == "changed":

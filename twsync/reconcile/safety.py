@@ -38,15 +38,15 @@ def lost(removed: Iterable[Item], coming: Iterable[Item]) -> list[Item]:
     going = sorted(removed, key=attrgetter("key"))
     if not going:
         return []
-    contents = {(item.kind, item.content) for item in going if item.kind is not DIRECTORY}
-    there = Counter(content for item in coming if (content := (item.kind, item.content)) in contents)
+    contents = {(item.kind, item.content, item.size) for item in going if item.kind is not DIRECTORY}
+    there = Counter(content for item in coming if (content := (item.kind, item.content, item.size)) in contents)
     gone: list[Item] = []
     # Directories with which something goes that was moved, and that is lost.
     moving: set[bytes] = set()
     losing: set[bytes] = set()
     for item in going:
         if item.kind is not DIRECTORY:
-            content = item.kind, item.content
+            content = item.kind, item.content, item.size
             moved = there[content] > 0
             there[content] -= moved
             if not moved:

@@ -131,6 +131,7 @@ class Partial:
                 return
             with suppress(OSError):  # without it the file is a little shorter, and that much is fetched again
                 self._fill()
+            with suppress(OSError):
                 self._close()
             self._home.left(self._name)
 

@@ -118,7 +118,12 @@ class Places:
         """
         names = [key.rpartition(b"/")[2] for key in keys]
         # Most keys are of the plain kind, and then one look at all of them together shows it.
-        plain = max(map(len, keys), default=0) <= limits.MAX_COMPONENT and b"\0" not in b"".join(names) and _ODD_NAMES.isdisjoint(names)
+        plain = (
+            max(map(len, keys), default=0) <= limits.MAX_COMPONENT
+            and b"\0" not in b"".join(names)
+            and _ODD_NAMES.isdisjoint(names)
+            and not any(map(bytes.startswith, keys, repeat(b"/")))
+        )
         numbers: list[int] = []
         fds: list[int] = []
         failed: dict[int, OSError | PathError] = {}
