@@ -19,6 +19,7 @@ from twsync.peerwire import messages as m
 from twsync.peerwire.frames import FrameType
 from twsync.reconcile.model import Policy, SyncType
 from twsync.store import hashing
+from twsync.store.source import Source
 from twsync.store.staging import Staging
 
 LARGE = 300_000
@@ -358,16 +359,24 @@ def test_room_on_the_disk(world, late, spare, fetched, monkeypatch):
 def test_what_comes_while_something_else_is_deleted_is_counted(world, monkeypatch):
     one, two = world.host("laptop"), world.host("desktop")
     one.write("large", big(1))
-    genuine, waited = Getter._drop_useless, []
+    genuine, waited, deleting = Getter._drop_useless, [], Event()
 
     async def slowly(self):
+        deleting.set()
         for fetch in self.prefetch.under_way:
             waited.append(fetch)
             await fetch.over
         await genuine(self)
 
+    def held_up(self, buffer, genuine=Source.readinto):
+        """The end of what is sent is not read before that."""
+        count = genuine(self, buffer)
+        assert count or deleting.wait(15)
+        return count
+
     monkeypatch.setattr(Getter, "_drop_useless", slowly)
-    good(world.sync(one, two, rate=100_000))
+    monkeypatch.setattr(Source, "readinto", held_up)
+    good(world.sync(one, two))
     assert waited
     assert one.tree() == two.tree()
 
