@@ -6,9 +6,13 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What the tests of several folders share (tests/contracts/, on the module path by pyproject.toml) asserts too: say what was compared.
+pytest.register_assert_rewrite(*(module.stem for module in (Path(__file__).parent / "contracts").glob("*.py")))
 
 # No deadline: on a busy machine it says more about the machine than about the code. A test that wants other numbers says so itself.
 settings.register_profile("twsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])

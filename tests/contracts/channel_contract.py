@@ -1,8 +1,7 @@
 """What a data channel does for a session, be it on a socket or in memory.
 
-A test is given `ends`: two channels, `client` and `server`, each read by a :class:`Collected`, `client_end` and `server_end`, with
-`turn(done)`, which lets things flow until `done()` is true, `wait(deferred)` for its outcome, and `rest()`, which lets all that can flow
-now do so.
+A test is given `ends` (see :class:`Ends`): two channels, `client` and `server`, each read by a :class:`Collected`, `client_end` and
+`server_end`.
 """
 
 from __future__ import annotations
@@ -15,6 +14,9 @@ from twsync.errors import SessionError
 from twsync.limits import MIB
 from twsync.peerwire import messages as m
 from twsync.peerwire.frames import FrameType
+
+#: Turns after which something hangs.
+TURNS = 20_000
 
 
 class Collected:
@@ -47,6 +49,25 @@ class Collected:
     def channel_lost(self, error):
         assert self.lost is None
         self.lost = error
+
+
+class Ends:
+    """Two channels and what makes things flow between them. Needs `step()`: one turn of it; `rest()`: let all that can flow now do so."""
+
+    def turn(self, done):
+        """Let things flow until `done()` is true."""
+        for _ in range(TURNS):
+            if done():
+                return
+            self.step()
+        raise AssertionError("it hangs")
+
+    def wait(self, deferred):
+        """Its outcome."""
+        outcome = []
+        deferred.addBoth(outcome.append)
+        self.turn(lambda: outcome)
+        return outcome[0]
 
 
 def content(size, salt=1):

@@ -7,7 +7,7 @@ from collections import deque
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from twsync.errors import SessionError
+from twsync.errors import SessionError, TwsyncError
 from twsync.limits import MIB
 from twsync.peerwire import messages
 from twsync.peerwire.frames import Decoder, Frame, FrameType, encode
@@ -147,7 +147,7 @@ class MemoryChannel:
             try:
                 for frame in self._decoder.feed(data):
                     self._receiver.frame_received(frame)
-            except Exception as error:
+            except TwsyncError as error:
                 self.close(error)
         self._tell()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channel_contract import Collected
+from channel_contract import Collected, Ends
 from twisted.internet.defer import Deferred
 from twisted.internet.selectreactor import SelectReactor
 
@@ -12,11 +12,9 @@ from twsync.transport.connector import connect
 from twsync.transport.listener import Listener
 
 TOKEN = b"T" * 32
-#: Turns of a reactor after which something hangs.
-TURNS = 20_000
 
 
-class Pair:
+class Pair(Ends):
     """Two identified channels over TCP on loopback, with a reactor of their own."""
 
     def __init__(self):
@@ -40,23 +38,12 @@ class Pair:
             end.messages.clear()
             end.order.clear()
 
-    def turn(self, done):
-        for _ in range(TURNS):
-            if done():
-                return
-            self.reactor.iterate(0.01)
-        raise AssertionError("it hangs")
+    def step(self):
+        self.reactor.iterate(0.01)
 
     def rest(self):
-        """Let all that can flow now do so."""
         for _ in range(50):
             self.reactor.iterate(0)
-
-    def wait(self, deferred):
-        outcome = []
-        deferred.addBoth(outcome.append)
-        self.turn(lambda: outcome)
-        return outcome[0]
 
     def close(self):
         self.client.abort()
@@ -64,7 +51,7 @@ class Pair:
         self.wait(Deferred.fromCoroutine(self.listener.close()))
         self.turn(lambda: self.client_end.lost and self.server_end.lost)
         for _ in range(5):
-            self.reactor.iterate(0.01)
+            self.step()
         assert [reader for reader in self.reactor.getReaders() if reader is not self.reactor.waker] == []
         assert self.reactor.getWriters() == []
 

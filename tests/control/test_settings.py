@@ -62,7 +62,7 @@ def test_the_shipped_file_holds():
     path = Path(__file__).parents[2] / "etc" / "syncctl.toml"
     settings = load(path)
     text = path.read_text("utf-8")
-    for section in (settings.registration, settings.log):
+    for section in (settings.registration, settings.limits, settings.log):
         for name in msgspec.structs.asdict(section):
             assert f"\n{name} = " in text
     for name in ("realm", "host", "sip", "web", "metrics", "database", "across_users"):

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from twsync.delta.interface import Backend
-
-CONTRACTS = str(Path(__file__).parent.parent / "contracts")
-if CONTRACTS not in sys.path:
-    sys.path.append(CONTRACTS)
-pytest.register_assert_rewrite("delta_contract")
 
 
 @pytest.fixture(scope="session")

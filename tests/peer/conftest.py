@@ -1,6 +1,6 @@
 """Two ends of a session in one process: a data channel in memory, real stores, real threads, a reactor of a few lines.
 
-The channel and its strictness about memory (tests/contracts/) are importable as ``memory_channel`` and ``strict_memory``.
+The channel and its strictness about memory are in tests/contracts/.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 import os
 import queue
-import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
+from memory_channel import MemoryChannel
+from strict_memory import overwrite_what_is_given_back
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -24,13 +24,6 @@ from twsync.reconcile.model import Policy, Side, SyncType
 from twsync.store.ignore import Ignore
 from twsync.store.journal import Journal
 from twsync.store.owner import open_gate
-
-CONTRACTS = str(Path(__file__).parent.parent / "contracts")
-if CONTRACTS not in sys.path:
-    sys.path.append(CONTRACTS)
-
-from memory_channel import MemoryChannel  # noqa: E402
-from strict_memory import overwrite_what_is_given_back  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

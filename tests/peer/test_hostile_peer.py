@@ -208,16 +208,24 @@ def test_a_poisoned_version_does_not_end_the_sessions_of_honest_peers(world, pup
 # --- guards ------------------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_delete_guard_counts_a_whole_session(world, puppet):
-    """Not each of its rounds."""
+def first_round_of_many(world, puppet, count):
+    """A victim with `count` files and its peer, after a first round in which nothing happens and another one is asked for."""
     victim = world.host("victim")
-    for number in range(100):
+    for number in range(count):
         victim.write(f"f{number:03}", str(number))
+    before = victim.tree()
     peer = puppet(victim)
     peer.items()
     peer.hear(m.ItemsEnd)
     peer.counterparts()
     peer.agree(1, retry=1)
+    assert victim.tree() == before
+    return victim, peer
+
+
+def test_the_delete_guard_counts_a_whole_session(world, puppet):
+    """Not each of its rounds."""
+    victim, peer = first_round_of_many(world, puppet, 100)
     known = [row_of(victim, b"f%03d" % number) for number in range(100)]
     for number in (2, 3, 4):
         some = known[(number - 2) * 25 : (number - 1) * 25]
@@ -232,14 +240,7 @@ def test_the_delete_guard_counts_a_whole_session(world, puppet):
 
 def test_what_was_moved_counts_when_it_goes_after_all(world, puppet):
     """A rename in one round, and deletes of the new names in the next, are deletes."""
-    victim = world.host("victim")
-    for number in range(60):
-        victim.write(f"f{number:03}", str(number))
-    peer = puppet(victim)
-    peer.items()
-    peer.hear(m.ItemsEnd)
-    peer.counterparts()
-    peer.agree(1, retry=1)
+    victim, peer = first_round_of_many(world, puppet, 60)
     moved = [file(b"g%03d" % number, str(number).encode()) for number in range(60)]
     peer.items(*(deleted(row_of(victim, b"f%03d" % number)) for number in range(60)), *moved)
     peer.hear(m.ItemsEnd, 2)
@@ -260,15 +261,8 @@ def test_what_was_moved_counts_when_it_goes_after_all(world, puppet):
 @pytest.mark.parametrize("why", ["something in the way", "another size"])
 def test_a_move_whose_content_does_not_come_is_a_delete(world, puppet, why):
     """What comes is counted as it really came, before anything is removed."""
-    victim = world.host("victim")
-    for number in range(60):
-        victim.write(f"f{number:03}", str(number))
-    before = dict(victim.tree())
-    peer = puppet(victim)
-    peer.items()
-    peer.hear(m.ItemsEnd)
-    peer.counterparts()
-    peer.agree(1, retry=1)
+    victim, peer = first_round_of_many(world, puppet, 60)
+    before = victim.tree()
     known = [row_of(victim, b"f%03d" % number) for number in range(60)]
     moved = [replace(file(b"g%03d" % number), content=item.content, size=item.size) for number, item in enumerate(known)]
     if why == "another size":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from twsync.errors import ConfigError
 from twsync.peer.address import device_name, host_port, parse_server
-from twsync.peer.settings import load, parse
+from twsync.peer.settings import _SECTIONS, load, parse
 from twsync.reconcile.model import Policy, RecordPolicy
 
 DEVICE = '[device]\nname = "laptop"\nserver = "sips:alice@sync.example.org:5061"\n'
@@ -40,6 +41,17 @@ def test_everything():
     assert not collection.allows("bob/desktop", "alice")
     assert found.socket == Path("/run/twsync.sock")
     assert found.log_json
+
+
+def test_the_shipped_file_holds():
+    """etc/syncpeer.toml is read without a complaint, and names every setting in its section."""
+    path = Path(__file__).parents[2] / "etc" / "syncpeer.toml"
+    load(path)
+    sections = dict(re.findall(r"^\[+([a-z]+)\]+\n(.*?)(?=^\[|\Z)", path.read_text("utf-8"), re.MULTILINE | re.DOTALL))
+    assert sections.keys() == _SECTIONS.keys()
+    for section, kind in _SECTIONS.items():
+        named = re.findall(r"^(?:# )?([a-z_]+) = ", sections[section], re.MULTILINE)
+        assert sorted(named) == sorted(kind.__struct_fields__)
 
 
 @pytest.mark.parametrize(

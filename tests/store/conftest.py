@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,10 +24,6 @@ from twsync.store.place import Place
 from twsync.store.recovery import recover
 from twsync.store.scan import ScanResult, scan
 from twsync.store.staging import Staged, Staging
-
-CONTRACTS = str(Path(__file__).parent.parent / "contracts")
-if CONTRACTS not in sys.path:
-    sys.path.append(CONTRACTS)
 
 #: The replica of the partner that these tests apply changes of.
 PARTNER = 77

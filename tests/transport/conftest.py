@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from strict_memory import overwrite_what_is_given_back
+from tcp_pair import Pair, way
 
 from twsync.transport import openssl, straighttls
-
-CONTRACTS = str(Path(__file__).parent.parent / "contracts")
-if CONTRACTS not in sys.path:
-    sys.path.append(CONTRACTS)
-
-pytest.register_assert_rewrite("channel_contract")
-from strict_memory import overwrite_what_is_given_back  # noqa: E402
-from tcp_pair import Pair, way  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +19,7 @@ def strict_memory(monkeypatch):
 def functions(request):
     """OpenSSL's functions, also where TWSYNC_DELTA=pure does without them. Other names than those we know are a failure."""
     try:
-        import twsync.delta._core  # noqa: F401
+        import twsync.delta._core  # noqa: F401 - only whether it is there
     except ImportError:
         request.getfixturevalue("missing")("the C core was not built; install a C compiler and build with TWSYNC_NATIVE=yes")
     return openssl.OpenSSL()

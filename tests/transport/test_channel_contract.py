@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from channel_contract import ChannelContract, Collected, content
+from channel_contract import ChannelContract, Collected, Ends, content
 from memory_channel import MemoryChannel
 from twisted.internet.task import Clock
 
@@ -28,7 +28,7 @@ class Loop(Clock):
         self.advance(0.01)
 
 
-class MemoryPair:
+class MemoryPair(Ends):
     """Two channels in memory."""
 
     def __init__(self, rate):
@@ -36,22 +36,12 @@ class MemoryPair:
         self.client, self.server = MemoryChannel.pair(self.loop, (None, rate), (None, rate))
         self.client_end, self.server_end = Collected(self.client), Collected(self.server)
 
-    def turn(self, done):
-        for _ in range(20_000):
-            if done():
-                return
-            self.loop.turn()
-        raise AssertionError("it hangs")
+    def step(self):
+        self.loop.turn()
 
     def rest(self):
         for _ in range(1000):
-            self.loop.turn()
-
-    def wait(self, deferred):
-        outcome = []
-        deferred.addBoth(outcome.append)
-        self.turn(lambda: outcome)
-        return outcome[0]
+            self.step()
 
 
 class TestReal(ChannelContract):

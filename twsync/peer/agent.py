@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twsync import limits
-from twsync.errors import FormatError
+from twsync.errors import ConfigError, FormatError
 from twsync.peer.asking import Asker
 from twsync.peer.calls import Call, Calls, Offer
 from twsync.peer.connection import Connection
@@ -84,7 +84,7 @@ class Agent:
     """One device at its server.
 
     :param endpoint: makes the endpoint of the server.
-    :param password: reads the password; called for each new flow, as it may have been corrected.
+    :param password: reads the password, or raises `ConfigError`; called for each new flow, as it may have been corrected.
     :param clock: timers.
     :param now: seconds since the epoch.
     :param token: gives that many random bytes.
@@ -245,7 +245,7 @@ class Agent:
         self._tried = ""
         try:
             password = self._tried = self._password()
-        except Exception as error:
+        except ConfigError as error:
             self._failed(Outcome.REFUSED, str(error), REFUSED_PAUSE)
             return
         self._outcome = None
@@ -317,7 +317,7 @@ class Agent:
             return
         try:
             changed = self._password() != self._tried
-        except Exception:
+        except ConfigError:
             return  # it is being written, or still missing, as `status` says
         if changed:
             self.retry_now()

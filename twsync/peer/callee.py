@@ -104,7 +104,7 @@ class Callee:
             host.sessions.begin(running)
             arriving = host.listener.expect(token, wanted.fingerprint)
             call = host.agent.calls.accept(offer, body)
-        except Exception as error:
+        except Exception as error:  # whatever it was, nothing of what was begun must stay; `offered` says what it was
             self._take_back(running, arriving, failure_of(running, error))
             raise
         if call is None:

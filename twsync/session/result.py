@@ -101,14 +101,6 @@ class SessionResult(msgspec.Struct, kw_only=True):
         """The document, UTF-8."""
         return msgspec.json.encode(self)
 
-    @classmethod
-    def from_json(cls, data: bytes | str) -> SessionResult:
-        """Read a document, as the journal keeps it.
-
-        :raises msgspec.MsgspecError: it is none.
-        """
-        return msgspec.json.decode(data, type=cls)
-
 
 def printable(text: str) -> str:
     """Words of somebody else for logs and terminals: what moves a cursor or turns the direction of text is a blank."""

@@ -91,11 +91,6 @@ def parse_name(text: str, own_user: str = "") -> tuple[str, str]:
     return user, device
 
 
-def format_name(user: str, device: str) -> str:
-    """``alice/laptop``."""
-    return f"{user}/{device}"
-
-
 def quoted(name: str) -> str:
     """`name` percent-escaped for one component of a URL path."""
     return urllib.parse.quote(name, safe="")

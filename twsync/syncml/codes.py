@@ -127,9 +127,6 @@ FULL: dict[SyncType, SyncType] = {
 FROM_SERVER = frozenset({SyncType.TWO_WAY, SyncType.SLOW, SyncType.ONE_WAY_FROM_SERVER, SyncType.REFRESH_FROM_SERVER})
 FROM_CLIENT = frozenset({SyncType.TWO_WAY, SyncType.SLOW, SyncType.ONE_WAY_FROM_CLIENT, SyncType.REFRESH_FROM_CLIENT})
 
-#: Status of a Delete after which the item is gone on the other side, whatever it had done before.
-GONE_AFTER_DELETE = frozenset({StatusCode.NOT_FOUND, StatusCode.GONE})
-
 
 def number(code: str | None) -> int:
     """A code as it came, as a number; -1 if it is none.

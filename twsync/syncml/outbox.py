@@ -64,11 +64,6 @@ class Outbox:
         return len(self._commands) <= 2 and self.fresh
 
     @property
-    def in_sync(self) -> bool:
-        """Whether a Sync is open."""
-        return self._open is not None
-
-    @property
     def only_statuses(self) -> bool:
         """Whether no command stands in it but Statuses: then a message that is not final needs an Alert 222."""
         return self._open is None and all(isinstance(command, Status) for command in self._commands)

@@ -56,7 +56,7 @@ class OpenSSL:
         connection._into_ssl = self._theirs.ffi.gc(lib.BIO_new(lib.BIO_s_mem()), lib.BIO_free)
         return ssl, outgoing
 
-    def give_back(self, connection: Any) -> None:  # noqa: ANN401
+    def give_back(self, connection: Any) -> None:  # noqa: ANN401 - as above
         """The connection reads by itself again, from an empty BIO."""
         lib = self._theirs.lib
         connection._into_ssl = lib.BIO_new(lib.BIO_s_mem())  # the SSL object's, as the one that it began with

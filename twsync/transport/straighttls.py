@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twsync.limits import MIB
@@ -44,7 +45,7 @@ class StraightTls(WideTls):
         if self._straight is None:
             self._straighten()
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The TCP connection is gone."""
         if self._straight is not None:
             self._straight.close()
@@ -80,7 +81,7 @@ class StraightTls(WideTls):
             return
         if self._appSendBuffer:
             for piece in pieces:
-                self._bufferedWrite(piece)  # type: ignore[no-untyped-call]
+                self._bufferedWrite(piece)  # type: ignore[no-untyped-call]  # Twisted's
             return
         result, taken = straight.send(pieces)
         if result is Result.AGAIN:
@@ -89,11 +90,11 @@ class StraightTls(WideTls):
                 rest = memoryview(piece)[taken:]
                 taken -= len(piece) - len(rest)
                 if rest or number >= len(pieces):
-                    self._bufferedWrite(rest)  # type: ignore[no-untyped-call]
+                    self._bufferedWrite(rest)  # type: ignore[no-untyped-call]  # Twisted's
             straight.watch_writing(True)
         elif result is not Result.DONE:
             # Nobody must take it for sent: it waits for the connection's end, which the transport tells soon.
-            self._bufferedWrite(b"")  # type: ignore[no-untyped-call]
+            self._bufferedWrite(b"")  # type: ignore[no-untyped-call]  # Twisted's
             cast(StreamTransport, self.transport).abortConnection()
 
     def _writable(self) -> None:
@@ -102,7 +103,7 @@ class StraightTls(WideTls):
             waiting, self._appSendBuffer = self._appSendBuffer, []
             self._send(self._straight, waiting)
             if not self._appSendBuffer:
-                self._unbufferPendingWrites()  # type: ignore[no-untyped-call]
+                self._unbufferPendingWrites()  # type: ignore[no-untyped-call]  # Twisted's
         if self._straight is not None and (self._lostTLSConnection or not self._appSendBuffer):
             self._straight.watch_writing(False)
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
 from twisted.internet.interfaces import ITCPTransport
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -74,12 +74,12 @@ class WideTls(TLSMemoryBIOProtocol):
         for name in ("bufferSize", "SEND_LIMIT"):
             if hasattr(transport, name):
                 setattr(transport, name, STROKE)
-        super().makeConnection(transport)  # type: ignore[no-untyped-call]
+        super().makeConnection(transport)  # type: ignore[no-untyped-call]  # Twisted's
 
     def dataReceived(self, data: bytes) -> None:
         """Count, and decrypt."""
         self._taken += len(data)
-        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        super().dataReceived(data)  # type: ignore[no-untyped-call]  # Twisted's
 
     def pauseProducing(self) -> None:
         """Read no more; what was already read is still handed on."""
@@ -101,18 +101,18 @@ class WideTls(TLSMemoryBIOProtocol):
 
     def abortConnection(self) -> None:
         """Close at once."""
-        super().abortConnection()  # type: ignore[no-untyped-call]
+        super().abortConnection()  # type: ignore[no-untyped-call]  # Twisted's
         self._leave()
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The TCP connection is gone. Of what was not handed on yet one more turn is."""
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's
         self._leave()
 
     def _tlsShutdownFinished(self, reason: Failure | None) -> None:
         """TLS is over: whoever has more to send is not waited for, as the TCP transport would."""
-        super()._tlsShutdownFinished(reason)  # type: ignore[no-untyped-call]
-        self.unregisterProducer()  # type: ignore[no-untyped-call]
+        super()._tlsShutdownFinished(reason)  # type: ignore[no-untyped-call]  # Twisted's
+        self.unregisterProducer()  # type: ignore[no-untyped-call]  # Twisted's
 
     def _leave(self) -> None:
         if self._next_turn is not None:
@@ -139,7 +139,7 @@ class WideTls(TLSMemoryBIOProtocol):
             try:
                 sent = self._tlsConnection.send(view)
             except WantReadError:
-                self._bufferedWrite(bytes(view))  # type: ignore[no-untyped-call]
+                self._bufferedWrite(bytes(view))  # type: ignore[no-untyped-call]  # Twisted's
                 break
             except Error:
                 self._tlsShutdownFinished(Failure())
@@ -186,7 +186,7 @@ class WideTls(TLSMemoryBIOProtocol):
         self._next_turn = None
         try:
             self._flushReceiveBIO()
-        except Exception:  # as the reactor has it
+        except Exception:  # whatever it is ends this connection, as when the reactor calls, and nothing else
             self._log.failure("what came on a data connection could not be handled")
             self.abortConnection()
         if self._next_turn is None:
@@ -204,7 +204,7 @@ class WideTls(TLSMemoryBIOProtocol):
         except WantReadError:
             return False
         except ZeroReturnError:
-            self._shutdownTLS()  # type: ignore[no-untyped-call]
+            self._shutdownTLS()  # type: ignore[no-untyped-call]  # Twisted's
             self._tlsShutdownFinished(None)
             return False
         except Error:

@@ -27,7 +27,6 @@ _HAS_CONTENT = 0x40
 _VERSIONS = (0x01, 0x02, 0x03)
 #: MIBenum to codec; 0 is "unknown", which is UTF-8 in practice.
 _CHARSETS = {0: "utf-8", 106: "utf-8", 3: "ascii", 4: "latin-1"}
-_UNKNOWN_PUBLIC_ID = 1
 
 
 class Document(msgspec.Struct, frozen=True):

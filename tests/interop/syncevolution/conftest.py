@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from http_between import Between
+from syncevolution import SERVER_PROGRAMS, Client, StockServer, build_shim
 
 from twsync.demo.commands import LOOPBACK, free_ports
 from twsync.demo.stage import Host, Server, start_all
-
-CONTRACTS = str(Path(__file__).parents[2] / "contracts")
-if CONTRACTS not in sys.path:
-    sys.path.append(CONTRACTS)
-
-from http_between import Between  # noqa: E402
-from syncevolution import SERVER_PROGRAMS, Client, StockServer, build_shim  # noqa: E402
 
 PASSWORD = "interop-secret"
 #: Seconds that a session gets to end when its client has.

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
+from memory_store import MemorySession, MemoryStore
 
 from twsync.reconcile.model import Side, SyncType
 from twsync.records import Family
 from twsync.syncml.datastore import Action, Anchors, Datastore, Incoming, Peer, Record
-
-CONTRACTS = str(Path(__file__).parents[2] / "contracts")
-if CONTRACTS not in sys.path:
-    sys.path.append(CONTRACTS)
 
 TYPE = "text/plain"
 
@@ -24,13 +19,9 @@ class Memory:
     """A store in memory."""
 
     def __init__(self, name: str) -> None:
-        from memory_store import MemoryStore
-
         self.store = MemoryStore(name, type=TYPE)
 
     def open(self, peer: Peer, side: Side) -> Datastore:
-        from memory_store import MemorySession
-
         return MemorySession(self.store, peer, side is Side.SERVER)
 
     def put(self, key: str, text: str) -> None:

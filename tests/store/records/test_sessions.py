@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
+import syncml_pair
+import syncml_server
 
 from twsync.reconcile.model import Side, SyncType
 from twsync.store.syncmlsession import Terms
 from twsync.syncml.clientsetup import Wanted
-
-CONTRACTS = str(Path(__file__).parents[2] / "contracts")
-if CONTRACTS not in sys.path:
-    sys.path.append(CONTRACTS)
 
 
 class Road:
     """A client's and a server's folder, and the messages between them."""
 
     def __init__(self, client, server, twsync: bool, monkeypatch, *, allow_deletes: bool = True) -> None:
-        import syncml_pair
-        import syncml_server
-
         self.client = client
         self.server = server
         numbers = itertools.count(1)
