@@ -32,26 +32,36 @@ void twf_blake3_many(const twf_kernel *kernel, const uint8_t *data, const uint32
  * room for: `names_room` says how many bytes that is, then how many were needed. Returns the number of entries, 0 at the end, or -errno. */
 ptrdiff_t twf_list(int fd, char *names, size_t *names_room, twf_stat *stats, size_t stats_room);
 
-/* Entries of a directory as they are known. The caller gives the upper part, with room, and the secret anew for each listing. */
+/* Entries of a tree as they are known. The caller gives the upper part, with room, and the secret anew for each tree. */
 typedef struct {
-    const char *names;     /* each once */
+    const char *keys;      /* each once, a NUL behind each */
     const twf_stat *stats; /* error: 0, or the entry is like none on the disk */
-    size_t names_size, count, mask;
+    size_t keys_size, count, mask;
     uint64_t secret[2];
-    uint8_t *met;    /* count: whether an entry was listed */
-    size_t *starts;  /* count: where its name begins */
+    uint8_t *met;    /* count: whether an entry was listed; 2: forgotten */
+    size_t *starts;  /* count: where its key begins */
     uint64_t *table; /* mask + 1, a power of two, more than twice count */
-    uint64_t equal, other; /* entries that were listed: as they are known; left out */
+    uint64_t equal, other; /* entries that were listed and not kept: as they are known; of no interest */
 } twf_known;
 
 #define TWF_KNOWN_MOST 0x7fffffff
 
-/* Ready for a listing. -1: these are not so many names, or one is empty, or the table is no such table. */
+/* What `error` says of an entry that is listed: a directory as it is known; another thing than is known there. */
+#define TWF_EQUAL -3
+#define TWF_DIFFERS -4
+
+/* Ready for a walk. -1: these are not so many keys, or one is empty, or the table is no such table. */
 int twf_known_begin(twf_known *known);
 
-/* Keeps those entries of a step of twf_list that are not as they are known; those that are hidden or have another suffix are left out too,
- * and counted but for the one named `own`. Returns how many are kept; `names_size` says how many bytes of names. */
-size_t twf_differing(twf_known *known, const char *suffix, const char *own, char *names, size_t *names_size, twf_stat *stats, size_t count);
+/* No longer knows a key, with a NUL behind it. Whether it did. */
+int twf_known_forget(twf_known *known, const char *key);
+
+/* Keeps those entries of a step of twf_list that are not as they are known, and the directories. If there is a suffix, those that are hidden
+ * or have another one are left out, and counted but for the one named `own`. Returns how many are kept; `names_size` says how many bytes of
+ * names. `key` begins with `prefix` bytes, the directory's key and a slash, and has TWF_NAME bytes more. */
+#define TWF_NAME 256
+size_t twf_differing(twf_known *known, char *key, size_t prefix, const char *suffix, const char *own, char *names, size_t *names_size,
+                     twf_stat *stats, size_t count);
 
 /* Content ids of the files of a directory that have at most `most` bytes, with the stat that belongs to each. `buffer` holds contents on
  * the way, `room` bytes, more than `most`. error: as above; TWF_CHANGED for a file that was written meanwhile. */

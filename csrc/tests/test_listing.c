@@ -1,13 +1,13 @@
-/* Listings beside what is known of them, in buffers of the exact size. */
+/* Listings beside what is known of a tree, in buffers of the exact size. */
 #include "check.h"
 
 #include "files.h"
 
-/* What is known of `count` names, with a table of `places`; free it with forget. */
-static twf_known know(const char *names, size_t size, const twf_stat *stats, size_t count, size_t places) {
-    char *kept_names = malloc(size + !size);
+/* What is known of `count` keys, with a table of `places`; free it with forget. */
+static twf_known know(const char *keys, size_t size, const twf_stat *stats, size_t count, size_t places) {
+    char *kept_keys = malloc(size + !size);
     twf_stat *kept_stats = malloc((count + !count) * sizeof *stats);
-    twf_known known = {kept_names,
+    twf_known known = {kept_keys,
                        kept_stats,
                        size,
                        count,
@@ -18,14 +18,14 @@ static twf_known know(const char *names, size_t size, const twf_stat *stats, siz
                        malloc(places * sizeof(uint64_t)),
                        7,
                        7};
-    CHECK(kept_names && kept_stats && known.met && known.starts && known.table);
-    if (size) memcpy(kept_names, names, size);
+    CHECK(kept_keys && kept_stats && known.met && known.starts && known.table);
+    if (size) memcpy(kept_keys, keys, size);
     if (count) memcpy(kept_stats, stats, count * sizeof *stats);
     return known;
 }
 
 static void forget(twf_known *known) {
-    free((void *)(uintptr_t)known->names);
+    free((void *)(uintptr_t)known->keys);
     free((void *)(uintptr_t)known->stats);
     free(known->met);
     free(known->starts);
@@ -61,27 +61,45 @@ static void what_is_known_is_checked(void) {
     CHECK(twf_known_begin(&known) == -1);
 }
 
-/* A random listing, of names that a random part of is known, and known as it is: against a plain search for each. */
+/* A random listing of a folder, of entries that a random part of is known, and known as it is: against a plain search for each. */
 static void what_differs_is_kept(void) {
-    for (int round = 0; round < 200; round++) {
-        enum { MOST = 40, LENGTH = 12 };
-        char pool[MOST][LENGTH + 1] = {{0}}, known_names[MOST * (LENGTH + 1)], listed[MOST * (LENGTH + 1)];
+    for (int round = 0; round < 400; round++) {
+        enum { MOST = 40, LENGTH = 12, FOLDER = 4, KEY = FOLDER + LENGTH + 1 };
+        const char *suffix = round % 2 ? ".vcf" : "", *folder = round % 4 < 2 ? "" : "d/e/";
+        const size_t prefix = strlen(folder);
+        char pool[MOST][LENGTH + 1] = {{0}}, known_keys[MOST * KEY], listed[MOST * (LENGTH + 1)], wanted[MOST * (LENGTH + 1)];
         twf_stat stats[MOST], known_stats[MOST], listed_stats[MOST];
+        int32_t errors[MOST];
         int is_known[MOST], differs[MOST];
-        size_t count = 0, known_size = 0, all = 0, listed_size = 0, equal = 0, other = 0, expected = 0, pooled = random_below(MOST + 1);
-        char wanted[MOST * (LENGTH + 1)];
-        size_t wanted_size = 0;
+        size_t count = 0, known_size = 0, all = 0, listed_size = 0, equal = 0, other = 0, expected = 0, wanted_size = 0;
+        size_t pooled = random_below(MOST + 1);
         for (size_t i = 0; i < pooled; i++) {
             /* Each once: its number is in it. */
             size_t length = (size_t)snprintf(pool[i], LENGTH, "%s%zu%s", random_below(8) ? "" : ".", i, random_below(8) ? ".vcf" : "vc");
-            stats[i] = (twf_stat){(int64_t)random_below(3), 1, 2, (int64_t)i, 0100644, random_below(8) ? 0 : 2};
+            stats[i] = (twf_stat){(int64_t)random_below(3), 1, 2, (int64_t)i, random_below(8) ? 0100644 : 040755, random_below(8) ? 0 : 2};
             is_known[i] = random_below(4) != 0, differs[i] = random_below(4) == 0;
             if (is_known[i]) {
-                memcpy(known_names + known_size, pool[i], length + 1);
-                known_size += length + 1;
+                memcpy(known_keys + known_size, folder, prefix);
+                memcpy(known_keys + known_size + prefix, pool[i], length + 1);
+                known_size += prefix + length + 1;
                 known_stats[count] = stats[i];
+                known_stats[count].error = 0;
                 known_stats[count++].ctime_ns += differs[i];
             }
+        }
+        size_t places = 1;
+        while (places <= 2 * count) places *= 2;
+        twf_known known = know(known_keys, known_size, known_stats, count, places);
+        CHECK(!twf_known_begin(&known));
+        char *key = malloc(prefix + TWF_NAME);
+        CHECK(key);
+        memcpy(key, folder, prefix);
+        for (size_t i = 0; i < pooled; i++) {
+            if (random_below(8)) continue;
+            snprintf(key + prefix, LENGTH + 1, "%s", pool[i]);
+            CHECK(twf_known_forget(&known, key) == is_known[i]);
+            is_known[i] = 0;
+            CHECK(!twf_known_forget(&known, key));
         }
         for (size_t i = pooled; i-- > 0;) {
             if (!random_below(4)) continue;
@@ -89,36 +107,55 @@ static void what_differs_is_kept(void) {
             memcpy(listed + listed_size, pool[i], length + 1);
             listed_size += length + 1;
             listed_stats[all++] = stats[i];
-            if (pool[i][0] == '.' || length < 4 || strcmp(pool[i] + length - 4, ".vcf")) {
+            int same = is_known[i] && !differs[i] && !stats[i].error;
+            if (*suffix && (pool[i][0] == '.' || length < 4 || strcmp(pool[i] + length - 4, ".vcf"))) {
                 other += strcmp(pool[i], ".0.vcf") != 0;
-            } else if (is_known[i] && !differs[i] && !stats[i].error) {
+            } else if (same && stats[i].mode == 0100644) {
                 equal++;
             } else {
                 memcpy(wanted + wanted_size, pool[i], length + 1);
                 wanted_size += length + 1;
-                expected++;
+                errors[expected++] = stats[i].error ? stats[i].error : same ? TWF_EQUAL : is_known[i] ? TWF_DIFFERS : 0;
             }
         }
-        size_t places = 1;
-        while (places <= 2 * count) places *= 2;
-        twf_known known = know(known_names, known_size, known_stats, count, places);
-        CHECK(!twf_known_begin(&known));
         char *names = malloc(listed_size + 1);
         twf_stat *step = malloc((all + 1) * sizeof *step);
         CHECK(names && step);
         memcpy(names, listed, listed_size);
         memcpy(step, listed_stats, all * sizeof *step);
         size_t used = listed_size;
-        CHECK(twf_differing(&known, ".vcf", ".0.vcf", names, &used, step, all) == expected);
+        CHECK(twf_differing(&known, key, prefix, suffix, ".0.vcf", names, &used, step, all) == expected);
         CHECK(known.equal == equal && known.other == other && used == wanted_size && !memcmp(names, wanted, used));
-        for (size_t i = 0; i < expected; i++) CHECK(step[i].ctime_ns == 2);
+        for (size_t i = 0; i < expected; i++) CHECK(step[i].ctime_ns == 2 && step[i].error == errors[i]);
+        free(key);
         free(names);
         free(step);
         forget(&known);
     }
 }
 
+/* A name that is longer than any file system's is given, whatever is known: it does not fit behind the prefix. */
+static void a_long_name_is_given(void) {
+    char name[TWF_NAME + 2], key[2 + TWF_NAME] = "d/", *known_key = malloc(sizeof name + 2);
+    memset(name, 'n', sizeof name);
+    for (size_t length = TWF_NAME - 1; length <= TWF_NAME; length++) {
+        name[length] = 0;
+        memcpy(known_key, "d/", 2);
+        memcpy(known_key + 2, name, length + 1);
+        twf_stat stat = {1, 1, 1, 1, 0100644, 0};
+        twf_known known = know(known_key, length + 3, &stat, 1, 4);
+        CHECK(!twf_known_begin(&known));
+        size_t used = length + 1;
+        CHECK(twf_differing(&known, key, 2, "", "", name, &used, &stat, 1) == (length == TWF_NAME));
+        CHECK(!stat.error && known.equal == (length < TWF_NAME));
+        forget(&known);
+        name[length] = 'n';
+    }
+    free(known_key);
+}
+
 void test_listing(void) {
     what_is_known_is_checked();
     what_differs_is_kept();
+    a_long_name_is_given();
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from blake3 import blake3
+from two_scans import both_ways
 
 from twsync.reconcile.model import Item, Kind
 from twsync.reconcile.versions import Version
@@ -59,7 +60,12 @@ class Host:
 
     def look(self, *patterns: str, only: list[bytes] | None = None, later: int = 1_000_000_000) -> ScanResult:
         """Scan as if `later` nanoseconds had passed, so that no stat counts as racy."""
-        return scan(self.gate, self.rows, Ignore(patterns), now_ns=time.time_ns() + later, device="laptop", only=only)
+        now_ns = time.time_ns() + later
+        return both_ways(self.rows.listing, lambda: self.scan(Ignore(patterns), now_ns, only))
+
+    def scan(self, ignore: Ignore, now_ns: int, only: list[bytes] | None = None, **more) -> ScanResult:
+        """Scan once: for a tree that changes meanwhile."""
+        return scan(self.gate, self.rows, ignore, now_ns=now_ns, device="laptop", only=only, **more)
 
     def learn(self, *patterns: str) -> ScanResult:
         found = self.look(*patterns)

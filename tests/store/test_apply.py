@@ -441,7 +441,9 @@ def test_read_only_folders_are_opened_for_the_session_and_closed_again(tmp_path:
     (tmp_path / "root").mkdir()
     code = textwrap.dedent(READ_ONLY)
     conftest = Path(__file__).with_name("conftest.py")
-    done = subprocess.run([sys.executable, "-c", code, tmp_path, conftest], capture_output=True, text=True, timeout=20, check=False)
+    modules = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, tmp_path, conftest]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=modules)
     assert done.stderr == ""
     outcomes, folder_modes, changes = done.stdout.splitlines()
     # As root the foreign folder belongs to somebody else; otherwise it is an own one like d.

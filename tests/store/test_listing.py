@@ -1,4 +1,4 @@
-"""A folder compared with what is known of it: in C and in Python, and in a look at records with what a scan of everything finds."""
+"""A folder compared with what is known of the tree: in C and in Python, and in a look at records with what a scan of everything finds."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from two_scans import both_ways, renew
 
 from twsync.records import Family
-from twsync.store import batches, recordjournal
+from twsync.store import batches, keptlisting
+from twsync.store.batches import DIFFERS, EQUAL, Found
 from twsync.store.journal import Journal
-from twsync.store.listing import Differences, Listing, differences
+from twsync.store.listing import Known, Listing, known
 from twsync.store.paths import Gate
 from twsync.store.recordfolder import RecordFolder
 from twsync.store.recordjournal import RecordJournal
-from twsync.store.scan import ScanResult, scan
+from twsync.store.scan import ScanResult
 from twsync.store.walk import entries_of
 
 
@@ -36,8 +39,23 @@ def way(request: pytest.FixtureRequest) -> str:
 both = pytest.mark.usefixtures("way")
 
 
-def compare(folder: Path, known: Listing) -> Differences:
-    return in_folder(folder, lambda fd: differences(fd, known, b".vcf"))
+class Differences(NamedTuple):
+    """What a walk over one folder gave."""
+
+    changed: list[tuple[bytes, Found]]
+    missing: list[bytes]
+    equal: int
+    other: int
+
+
+def met(folder: Path, tree: Known, prefix: bytes = b"") -> Differences:
+    """Look at a folder."""
+    changed = in_folder(folder, lambda fd: list(tree.differing(fd, prefix)))
+    return Differences(changed, tree.missing(), tree.equal, tree.other)
+
+
+def compare(folder: Path, listing: Listing, suffix: bytes = b".vcf") -> Differences:
+    return met(folder, known(listing, suffix))
 
 
 def in_folder(folder: Path, what):
@@ -60,7 +78,9 @@ def test_what_is_as_it_is_known_is_only_counted(tmp_path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.vcf").mkdir()
     found = compare(tmp_path, listed(tmp_path))
-    assert (found.changed, sorted(found.missing), found.equal, found.other) == ([], [b".hidden.vcf", b".vcf"], 3, 5)
+    # A folder is given, to be walked too.
+    assert [(name, entry[5]) for name, entry in found.changed] == [(b"folder.vcf", EQUAL)]
+    assert (sorted(found.missing), found.equal, found.other) == ([b".hidden.vcf", b".vcf"], 2, 5)
     found = compare(tmp_path, Listing.of([]))
     assert (len(found.changed), found[1:]) == (3, ([], 0, 5))
 
@@ -75,8 +95,8 @@ def test_every_kind_of_difference_is_found(tmp_path) -> None:
     # An edit that keeps size and time leaves the change time; here it is known to be another, for a tick of the clock may not have passed.
     (tmp_path / "content.vcf").write_bytes(b"new")
     os.utime(tmp_path / "content.vcf", ns=(before.st_atime_ns, before.st_mtime_ns))
-    at = known.names.split(b"\0").index(b"content.vcf") * 40 + 16
-    known = Listing(known.names, known.stats[:at] + (before.st_ctime_ns - 1).to_bytes(8, sys.byteorder) + known.stats[at + 8 :])
+    at = known.keys.split(b"\0").index(b"content.vcf") * 40 + 16
+    known = Listing(known.keys, known.stats[:at] + (before.st_ctime_ns - 1).to_bytes(8, sys.byteorder) + known.stats[at + 8 :])
     (tmp_path / "size.vcf").write_bytes(b"longer")
     (tmp_path / "mode.vcf").chmod(0o400)
     os.utime(tmp_path / "mtime.vcf", ns=(1, 1))
@@ -91,7 +111,8 @@ def test_every_kind_of_difference_is_found(tmp_path) -> None:
     found = compare(tmp_path, known)
     changed = dict(found.changed)
     assert set(changed) == {f"{name}.vcf".encode() for name in (*names, "new") if name not in ("same", "gone")}
-    assert changed == {name: entry for name, entry in in_folder(tmp_path, lambda fd: dict(entries_of(fd))).items() if name in changed}
+    there = in_folder(tmp_path, lambda fd: dict(entries_of(fd)))
+    assert changed == {name: (*there[name][:5], 0 if name == b"new.vcf" else DIFFERS) for name in changed}
     assert (found.missing, found.equal, found.other) == ([b"gone.vcf"], 1, 0)
 
 
@@ -110,7 +131,7 @@ def test_every_field_of_a_stat_counts(field: int, tmp_path) -> None:
 def test_what_is_not_trusted_differs_always(tmp_path) -> None:
     (tmp_path / "a.vcf").write_bytes(b"")
     known = listed(tmp_path)
-    untrusted = Listing(known.names, known.stats[:16] + bytes(8) + known.stats[24:])
+    untrusted = Listing(known.keys, known.stats[:16] + bytes(8) + known.stats[24:])
     assert [name for name, _ in compare(tmp_path, untrusted).changed] == [b"a.vcf"]
 
 
@@ -120,62 +141,96 @@ def test_a_folder_that_cannot_be_listed(tmp_path) -> None:
     fd = os.open(tmp_path / "file", os.O_RDONLY)
     try:
         with pytest.raises(NotADirectoryError):
-            differences(fd, Listing.of([]), b".vcf")
+            list(known(Listing.of([]), b".vcf").differing(fd, b""))
     finally:
         os.close(fd)
 
 
 @both
 @pytest.mark.parametrize(
-    ("names", "size"),
+    ("keys", "size"),
     [
-        *((names, 40) for names in (b"", b"\0", b"a.vcf", b"a.vcf\0b.vcf\0", b"a.vcf\0\0", b"a.vcf\0b", b"\0a.vcf")),
+        *((keys, 40) for keys in (b"", b"\0", b"a.vcf", b"a.vcf\0b.vcf\0", b"a.vcf\0\0", b"a.vcf\0b", b"\0a.vcf")),
         *((b"a.vcf\0", size) for size in (0, 39, 41, 80)),
-        *((names, 80) for names in (b"a.vcf\0\0", b"\0a.vcf\0", b"a.vcf\0b.vcf")),
+        *((keys, 80) for keys in (b"a.vcf\0\0", b"\0a.vcf\0", b"a.vcf\0b.vcf")),
         (b"a.vcf\0\0b.vcf\0", 120),
     ],
 )
-def test_names_and_stats_that_do_not_belong_together_are_refused(names: bytes, size: int, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="names"):
-        compare(tmp_path, Listing(names, bytes(size)))
+def test_keys_and_stats_that_do_not_belong_together_are_refused(keys: bytes, size: int) -> None:
+    with pytest.raises(ValueError, match="keys"):
+        known(Listing(keys, bytes(size)), b".vcf")
+
+
+NAMES = st.binary(min_size=1, max_size=9).filter(lambda name: not set(name) & {0, 0x2F} and name not in (b".", b".."))
 
 
 @pytest.mark.usefixtures("in_c")
 @settings(max_examples=40, deadline=None)
 @given(
-    there=st.lists(st.binary(min_size=1, max_size=9).filter(lambda name: not set(name) & {0, 0x2F}), max_size=30, unique=True),
-    known=st.lists(st.binary(min_size=1, max_size=9).filter(lambda name: not set(name) & {0, 0x2F}), max_size=30, unique=True),
+    there=st.lists(NAMES, max_size=30, unique=True),
+    others=st.lists(NAMES, max_size=30, unique=True),
+    prefix=st.sampled_from([b"", b"d/", b"dir/with/more/"]),
     seed=st.integers(0, 2**32),
 )
-def test_c_and_python_see_the_same(there, known, seed, tmp_path_factory) -> None:
+def test_c_and_python_see_the_same(there, others, prefix, seed, tmp_path_factory) -> None:
     choice, folder = random.Random(seed), tmp_path_factory.mktemp("folder")
     for name in there:
-        if name not in (b".", b".."):
-            (folder / os.fsdecode(name)).write_bytes(b"x" * choice.randrange(3))
-    entries = in_folder(folder, lambda fd: [(name, *found[:5]) for name, found in entries_of(fd)])
+        path = folder / os.fsdecode(name)
+        if choice.random() < 0.2:
+            path.mkdir()
+        else:
+            path.write_bytes(b"x" * choice.randrange(3))
+    entries = in_folder(folder, lambda fd: [(prefix + name, *found[:5]) for name, found in entries_of(fd)])
     kept = [entry if choice.random() < 0.8 else (entry[0], entry[1] + 1, *entry[2:]) for entry in entries if choice.random() < 0.8]
-    others = [(name, 1, 1, 1, 1, 0o100644) for name in known if name not in dict.fromkeys(entry[0] for entry in kept)]
-    listing = Listing.of(choice.sample(kept + others, len(kept) + len(others)))
+    unmet = [(prefix + name, 1, 1, 1, 1, 0o100644) for name in others if prefix + name not in dict.fromkeys(entry[0] for entry in kept)]
+    unmet += [(name + b"/below", 1, 1, 1, 1, 0o100644) for name in others]
+    listing = Listing.of(choice.sample(kept + unmet, len(kept) + len(unmet)))
+    forgotten = [entry[0] for entry in kept + unmet if choice.random() < 0.2] + [b"nothing", b""]
     for suffix in (b"", b"a", bytes([choice.randrange(1, 256)])):
-        found = [in_folder(folder, lambda fd, suffix=suffix: differences(fd, listing, suffix))]
+        trees = [known(listing, suffix)]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(batches, "NATIVE", None)
-            found.append(in_folder(folder, lambda fd, suffix=suffix: differences(fd, listing, suffix)))
-        assert sorted(found[0].changed) == sorted(found[1].changed)
-        assert sorted(found[0].missing) == sorted(found[1].missing)
-        assert found[0][2:] == found[1][2:]
+            trees.append(known(listing, suffix))
+            assert [[tree.forget(key) for key in forgotten] for tree in trees] == [[*[True] * (len(forgotten) - 2), False, False]] * 2
+            python = met(folder, trees[1], prefix)
+        in_c = met(folder, trees[0], prefix)
+        assert sorted(in_c.changed) == sorted(python.changed)
+        assert sorted(in_c.missing) == sorted(python.missing)
+        assert in_c[2:] == python[2:]
+        assert len(trees[0]) == len(trees[1]) == len(listing) - len(forgotten) + 2
+
+
+@both
+def test_a_tree_is_one_listing(tmp_path) -> None:
+    for name in ("a", "d/a", "d/e/a", "d/e/b"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    prefixes = [b"", b"d/", b"d/e/"]
+    folders = [tmp_path / os.fsdecode(prefix) for prefix in prefixes]
+    glances = [
+        (prefix + name, *found[:5])
+        for prefix, folder in zip(prefixes, folders, strict=True)
+        for name, found in in_folder(folder, lambda fd: list(entries_of(fd)))
+    ]
+    tree = known(Listing.of(glances), b"")
+    assert tree.forget(b"d/e/b")
+    assert not tree.forget(b"e/b")
+    found = [met(folder, tree, prefix) for prefix, folder in zip(prefixes, folders, strict=True)]
+    assert [[(name, entry[5]) for name, entry in each.changed] for each in found] == [[(b"d", EQUAL)], [(b"e", EQUAL)], [(b"b", 0)]]
+    assert [sorted(each.missing) for each in found] == [[b"d/a", b"d/e", b"d/e/a"], [b"d/e/a"], []]
+    assert (tree.equal, tree.other, len(tree)) == (3, 0, 5)
 
 
 def test_many_names(tmp_path) -> None:
     names = [f"{number:x}{'n' * (number % 60)}.vcf" for number in range(3000)]
     for name in names:
         (tmp_path / name).touch()
-    known = listed(tmp_path)
-    assert in_folder(tmp_path, lambda fd: differences(fd, known, b".vcf")) == Differences([], [], 3000, 0)
+    listing = listed(tmp_path)
+    assert compare(tmp_path, listing) == Differences([], [], 3000, 0)
     for name in names[::100]:
         (tmp_path / name).write_bytes(b"edited")
         (tmp_path / name).rename(tmp_path / f"other-{name}")
-    found = in_folder(tmp_path, lambda fd: differences(fd, known, b".vcf"))
+    found = compare(tmp_path, listing)
     assert sorted(found.missing) == sorted(name.encode() for name in names[::100])
     assert sorted(name for name, _ in found.changed) == sorted(f"other-{name}".encode() for name in names[::100])
     assert found.equal == 2970
@@ -200,13 +255,8 @@ class People:
         self.journal.close()
 
     def look(self) -> ScanResult:
-        """A look, which has to find what a scan of everything does."""
-        found = self.folder.look(self.now_ns)
-        everything = scan(self.folder.gate, self.folder.journal, self.folder.names, now_ns=self.now_ns, device="laptop")
-        assert sorted(found.refreshed) == sorted(everything.refreshed)
-        for field in ("changes", "skipped", "found", "known"):
-            assert getattr(found, field) == getattr(everything, field)
-        return found
+        """A look."""
+        return both_ways(self.folder.journal.listing, lambda: self.folder.look(self.now_ns))
 
     def learn(self) -> list[bytes]:
         """Keys that changed."""
@@ -220,7 +270,7 @@ class People:
 
     def made_at(self) -> int:
         """The sequence number at which the listing was made."""
-        return self.folder.journal.listing()[0]
+        return self.folder.journal.listing.load()[0]
 
 
 @pytest.fixture
@@ -237,7 +287,7 @@ def later(request: pytest.FixtureRequest, people: People) -> None:
 
 
 def test_a_new_listing_is_made_when_much_has_changed(people, monkeypatch) -> None:
-    monkeypatch.setattr(recordjournal, "_OUTDATED", 4)
+    monkeypatch.setattr(keptlisting, "_OUTDATED", 4)
     people.now_ns += 3600 * 10**9
     for number in range(9):
         people.card(f"{number}.vcf")
@@ -270,17 +320,17 @@ def test_a_new_listing_is_made_when_much_has_changed(people, monkeypatch) -> Non
 def test_a_forgotten_collection_is_not_known(people) -> None:
     people.card("a.vcf")
     people.learn()
-    people.folder.journal.renew_listing(1000)
-    assert len(people.folder.journal.listing()[1]) == 1
+    renew(people.folder.journal.listing)
+    assert len(people.folder.journal.listing.load()[1]) == 1
     people.journal.forget("people")
     people.journal.collection("people")
-    assert people.folder.journal.listing() == (0, Listing(b"", b""))
+    assert people.folder.journal.listing.load() == (0, Listing(b"", b""))
 
 
 @pytest.mark.usefixtures("later")
 def test_edits_of_any_kind_are_found(way, people, monkeypatch) -> None:
     """Random histories: a look finds what a scan of everything finds, whatever was done, and however old the listing is."""
-    monkeypatch.setattr(recordjournal, "_OUTDATED", 6)
+    monkeypatch.setattr(keptlisting, "_OUTDATED", 6)
     choice = random.Random(way)
     names = [f"{number}.vcf" for number in range(24)]
     made = set()

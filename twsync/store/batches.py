@@ -15,10 +15,12 @@ from typing import Any
 
 from twsync import delta, limits
 
-#: size, mtime_ns, ctime_ns, ino, mode, and 0, an errno or one of the two below.
+#: size, mtime_ns, ctime_ns, ino, mode, and 0, an errno or one of those below.
 Found = tuple[int, int, int, int, int, int]
 #: Not the file or content that it should be; of another kind, or too large.
 CHANGED, OTHER = -1, -2
+#: A directory that is as it is known; another thing than is known there.
+EQUAL, DIFFERS = -3, -4
 
 _FOUND = Struct("=qqqqIi")
 _SUM = 32
@@ -53,9 +55,19 @@ class Batches:
 
         :raises OSError: it cannot be listed.
         """
-        return self._listed(fd, lambda names, used, stats, count: count)
+        return self.listed(fd, lambda names, used, stats, count: count)
 
-    def _listed(self, fd: int, keep: Callable[[Any, Any, Any, int], int]) -> Iterator[tuple[bytes, Found]]:
+    def known(self, keys: bytes, stats: bytes, suffix: bytes, own: bytes) -> KnownInC:
+        """A tree as it is known; see `twsync.store.listing.Known`.
+
+        :param keys: those that are known, each once, a NUL behind each.
+        :param stats: what is known of each.
+        :param own: a name that does not count.
+        :raises ValueError: there is not a stat for each key, or a key is empty.
+        """
+        return KnownInC(self, keys, stats, suffix, own)
+
+    def listed(self, fd: int, keep: Callable[[Any, Any, Any, int], int]) -> Iterator[tuple[bytes, Found]]:
         """Entries, some thousand at a time.
 
         :param keep: is given names, their size, stats and how many there are; puts those that are wanted first, and returns how many.
@@ -72,34 +84,6 @@ class Batches:
             kept = keep(names, used, stats, count)
             found = _FOUND.iter_unpack(bytes(ffi.buffer(stats, kept * _FOUND.size)))
             yield from zip(bytes(ffi.buffer(names, used[0])).split(b"\0")[:-1], found, strict=True)
-
-    def differences(
-        self, fd: int, names: bytes, stats: bytes, suffix: bytes, own: bytes
-    ) -> tuple[list[tuple[bytes, Found]], list[bytes], int, int]:
-        """An open directory beside what is known of it; see `twsync.store.listing.Differences`.
-
-        :param names: those that are known, each once, a NUL behind each.
-        :param stats: what is known of each.
-        :param own: a name that does not count.
-        :raises OSError: it cannot be listed.
-        :raises ValueError: there is not a stat for each name, or a name is empty.
-        """
-        ffi, count = self._ffi, len(stats) // _FOUND.size
-        places = 1 << (2 * count + 1).bit_length()
-        known, met, starts = ffi.new("twf_known *"), self._new("uint8_t[]", count), self._new("size_t[]", count)
-        table = self._new("uint64_t[]", places)
-        with ffi.from_buffer("char[]", names) as known_names, ffi.from_buffer("twf_stat[]", stats) as known_stats:
-            known.names, known.names_size, known.stats, known.count = known_names, len(names), known_stats, count
-            known.met, known.starts, known.table, known.mask = met, starts, table, places - 1
-            known.secret = [*Struct("=QQ").unpack(os.urandom(16))]
-            if len(stats) % _FOUND.size or self._lib.twf_known_begin(known):
-                raise ValueError("these are not names and their stats")
-            changed = list(self._listed(fd, partial(self._lib.twf_differing, known, suffix, own)))
-        missing, seen, at = [], bytes(ffi.buffer(met)), -1
-        while (at := seen.find(0, at + 1)) >= 0:
-            start = starts[at]
-            missing.append(names[start : names.index(0, start)])
-        return changed, missing, known.equal, known.other
 
     def contents(self, fd: int, names: Sequence[bytes]) -> Iterator[tuple[bytes, Found]]:
         """Content ids of the small files of an open directory, with the stat that belongs to each."""
@@ -165,6 +149,61 @@ class Batches:
         with ffi.from_buffer("int32_t[]", array("i", fds)) as directories:
             self._lib.twf_place(fd, _joined(staged), directories, _joined(names), count, stats)
         return _FOUND.iter_unpack(bytes(ffi.buffer(stats)))
+
+
+class KnownInC:
+    """A tree as it is known, in C: see `twsync.store.listing.Known`."""
+
+    def __init__(self, files: Batches, keys: bytes, stats: bytes, suffix: bytes, own: bytes) -> None:
+        """As `Batches.known`."""
+        ffi, new = files._ffi, files._new
+        self._files, self._suffix, self._own = files, suffix, own
+        self._keys, self._count = keys, len(stats) // _FOUND.size
+        places = 1 << (2 * self._count + 1).bit_length()
+        known = self._known = ffi.new("twf_known *")
+        # What the C part points to is kept here.
+        self._met, self._starts, self._table = new("uint8_t[]", self._count), new("size_t[]", self._count), new("uint64_t[]", places)
+        self._held = ffi.from_buffer("char[]", keys), ffi.from_buffer("twf_stat[]", stats)
+        (known.keys, known.stats), known.keys_size, known.count = self._held, len(keys), self._count
+        known.met, known.starts, known.table, known.mask = self._met, self._starts, self._table, places - 1
+        known.secret = [*Struct("=QQ").unpack(os.urandom(16))]
+        if len(stats) % _FOUND.size or files._lib.twf_known_begin(known):
+            raise ValueError("these are not keys and their stats")
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def equal(self) -> int:
+        """Entries that were not given: they are as they are known."""
+        return int(self._known.equal)
+
+    @property
+    def other(self) -> int:
+        """Entries that were not given: they do not count."""
+        return int(self._known.other)
+
+    def forget(self, key: bytes) -> bool:
+        """No longer know an entry."""
+        if self._files._lib.twf_known_forget(self._known, key):
+            self._count -= 1
+            return True
+        return False
+
+    def differing(self, fd: int, prefix: bytes) -> Iterator[tuple[bytes, Found]]:
+        """Entries of a directory that are not as they are known, and directories."""
+        lib = self._files._lib
+        key = self._files._new("char[]", len(prefix) + lib.TWF_NAME)
+        self._files._ffi.memmove(key, prefix, len(prefix))
+        return self._files.listed(fd, partial(lib.twf_differing, self._known, key, len(prefix), self._suffix, self._own))
+
+    def missing(self) -> list[bytes]:
+        """Keys that were not met."""
+        missing, met, at = [], bytes(self._files._ffi.buffer(self._met)), -1
+        while (at := met.find(0, at + 1)) >= 0:
+            start = self._starts[at]
+            missing.append(self._keys[start : self._keys.index(0, start)])
+        return missing
 
 
 def _joined(names: Sequence[bytes]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec.structs import astuple
@@ -22,8 +22,9 @@ _KEEP = "ON CONFLICT (collection, key) DO NOTHING"
 _REPLACE = f"ON CONFLICT (collection, key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _ROW.split(', ')[1:])}"
 _GUARDED = f"INSERT INTO {_INTO} VALUES ({', '.join('?' * 17)}) {_REPLACE} WHERE item.seq = ?"
 
-#: Rows that one statement looks up.
+#: Rows that one statement looks up, and that one step of a long way through all of them reads.
 _TOGETHER = 64
+_STEP = 4096
 _ONE = f"SELECT {_ROW} FROM item WHERE collection = ? AND key = ?"
 _AMONG = f"FROM item WHERE collection = ? AND key IN ({', '.join('?' * _TOGETHER)})"
 _MANY = f"SELECT {_ROW} {_AMONG}"
@@ -107,6 +108,14 @@ class Items:
     def glances(self) -> list[Glance]:
         """All live rows as a scan needs them."""
         return self._database.rows(f"SELECT {_GLANCE} FROM item WHERE collection = ? AND kind != 0", (self._collection,))
+
+    def each_glance(self) -> Iterator[Glance]:
+        """The same by key, some at a time: each as its row is when its turn comes."""
+        sql = f"SELECT {_GLANCE} FROM item WHERE collection = ? AND key > ? AND kind != 0 ORDER BY key LIMIT {_STEP}"
+        last = b""
+        while found := self._database.rows(sql, (self._collection, last)):
+            yield from found
+            last = found[-1][0]
 
     def glances_of(self, keys: Iterable[bytes]) -> dict[bytes, Glance]:
         """The live rows of those keys that have one."""

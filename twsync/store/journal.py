@@ -14,6 +14,7 @@ from twsync.store.conflicts import Conflicts
 from twsync.store.database import Database
 from twsync.store.intents import Intent, Intents
 from twsync.store.items import Glance, Items
+from twsync.store.keptlisting import KeptListing
 from twsync.store.rows import Row, Stat
 from twsync.store.sessions import Sessions
 from twsync.store.trust import Trust
@@ -65,7 +66,9 @@ class Journal:
         return CollectionJournal(self._database, name, found[0], int.from_bytes(found[1], "big"), self.conflicts)
 
     def rest(self) -> None:
-        """Keep nothing of the file in memory: no session is under way that would ask for it."""
+        """No session is under way: make the next scans cheap, and keep nothing of the file in memory."""
+        for name in self.collections():
+            self.collection(name).listing.renew()
         self._database.execute("PRAGMA shrink_memory")
 
     @property
@@ -109,6 +112,7 @@ class CollectionJournal:
         self.conflicts = conflicts
         self.anchors = AnchorTable(database, number)
         self.intents = Intents(database, number)
+        self.listing = KeptListing(database, self._items, number, replica)
 
     # --- reading
 
@@ -175,6 +179,8 @@ class CollectionJournal:
     def record(self, result: ScanResult) -> int:
         """Write what a scan found; a row that changed since the scan looked at it is left alone. Returns the new seq."""
         with self._database.transaction():
+            if result.outdated and self.listing.stale(result.outdated):
+                self.listing.drop()
             self._items.refresh(result.refreshed)
             return self._items.write(result.changes, guarded=True)
 

@@ -1,79 +1,125 @@
-"""A flat folder as it is known, in one piece, and what on the disk is not so: in C for the most part, for each entry costs.
+"""A tree as it is known, in one piece, and what on the disk is not so: in C for the most part, for each entry costs.
 
-The pieces are lists of names and stats, the stats laid out as C has them on this machine. Whatever stands there is compared only: on
+The pieces are lists of keys and stats, the stats laid out as C has them on this machine. Whatever stands there is compared only: on
 another machine, where they mean something else, every entry differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import starmap
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from stat import S_ISDIR
 from struct import Struct
-from typing import NamedTuple
+from typing import Protocol
 
 import msgspec
 
 from twsync.store import batches
-from twsync.store.batches import Found
+from twsync.store.batches import DIFFERS, EQUAL, Found
 from twsync.store.items import Glance
 from twsync.store.root import OWN
 from twsync.store.walk import entries_of
 
 _STAT = Struct("=qqqqIi")
+#: Rows that are in memory at once.
+_TOGETHER = 4096
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """Entries of a folder that are known, each with the stat that proves it unchanged."""
+    """Entries that are known, each with the stat that proves it unchanged."""
 
-    names: bytes
+    keys: bytes
     "Each with a NUL behind it."
     stats: bytes
     "In the same order: as `Found`, 40 bytes."
 
     @classmethod
     def of(cls, glances: Iterable[Glance]) -> Listing:
-        """Of those rows that lie in the folder itself."""
-        here = [glance for glance in glances if b"/" not in glance[0]]
-        names = b"".join([glance[0] + b"\0" for glance in here])
-        return cls(names, b"".join(starmap(_STAT.pack, [(*glance[1:], 0) for glance in here])))
+        """Of these rows."""
+        keys, stats, rest = bytearray(), bytearray(), iter(glances)
+        while some := list(islice(rest, _TOGETHER)):
+            keys += b"".join([glance[0] + b"\0" for glance in some])
+            stats += b"".join([_STAT.pack(*glance[1:], 0) for glance in some])
+        return cls(bytes(keys), bytes(stats))
 
     def __len__(self) -> int:
         """The number of entries."""
         return len(self.stats) // _STAT.size
 
 
-class Differences(NamedTuple):
-    """What a folder shows beside what is known of it. An entry counts if it is not hidden and has the suffix."""
+class Known(Protocol):
+    """A listing during one walk of the tree."""
 
-    changed: list[tuple[bytes, Found]]
-    "Entries that are not known, or not so, as they are."
-    missing: list[bytes]
-    "Names that are known and were not listed."
-    equal: int
-    "Entries that are as they are known."
-    other: int
-    "Entries that do not count, twsync's own folder not among them."
+    def __len__(self) -> int:
+        """The number of entries that are known."""
+
+    @property
+    def equal(self) -> int:
+        """Entries that were not given because they are as they are known."""
+
+    @property
+    def other(self) -> int:
+        """Entries that were not given because they do not count: hidden ones and those without the suffix, if there is one."""
+
+    def forget(self, key: bytes) -> bool:
+        """No longer know an entry. Whether it was known."""
+
+    def differing(self, fd: int, prefix: bytes) -> Iterator[tuple[bytes, Found]]:
+        """Names in an open directory that are not known, or not so, as they are; and directories.
+
+        In place of the error there is `EQUAL` for a directory that is as it is known, and `DIFFERS` for what is not as it is known.
+
+        :param prefix: the directory's key and a slash; empty: the root.
+        :raises OSError: it cannot be listed.
+        """
+
+    def missing(self) -> list[bytes]:
+        """Keys that are known and were not met."""
 
 
-def differences(fd: int, known: Listing, suffix: bytes) -> Differences:
-    """Compare an open folder with what is known of it.
+def known(listing: Listing, suffix: bytes) -> Known:
+    """What is known, for a walk.
 
-    :raises OSError: it cannot be listed.
-    :raises ValueError: what is known is damaged: not a stat for each name, or an empty name.
+    :param suffix: only names that have it count, and are not hidden; empty: all do.
+    :raises ValueError: the listing is damaged: not a stat for each key, or an empty key.
     """
     if batches.NATIVE is not None:
-        return Differences(*batches.NATIVE.differences(fd, known.names, known.stats, suffix, OWN))
-    *names, rest = known.names.split(b"\0")
-    if rest or b"" in names or len(names) * _STAT.size != len(known.stats):
-        raise ValueError("these are not names and their stats")
-    unmet = dict(zip(names, _STAT.iter_unpack(known.stats), strict=True))
-    changed: list[tuple[bytes, Found]] = []
-    equal = other = 0
-    for name, found in entries_of(fd):
-        if name.startswith(b".") or not name.endswith(suffix):
-            other += name != OWN
-        elif unmet.pop(name, None) == found and not found[5]:
-            equal += 1
-        else:
-            changed.append((name, found))
-    return Differences(changed, list(unmet), equal, other)
+        return batches.NATIVE.known(listing.keys, listing.stats, suffix, OWN)
+    return _Singly(listing, suffix)
+
+
+class _Singly:
+    def __init__(self, listing: Listing, suffix: bytes) -> None:
+        *keys, rest = listing.keys.split(b"\0")
+        if rest or b"" in keys or len(keys) * _STAT.size != len(listing.stats):
+            raise ValueError("these are not keys and their stats")
+        self._rows: dict[bytes, Found] = dict(zip(keys, _STAT.iter_unpack(listing.stats), strict=True))
+        self._met: set[bytes] = set()
+        self._suffix = suffix
+        self.equal = self.other = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def forget(self, key: bytes) -> bool:
+        return self._rows.pop(key, None) is not None
+
+    def differing(self, fd: int, prefix: bytes) -> Iterator[tuple[bytes, Found]]:
+        for name, found in entries_of(fd):
+            if self._suffix and (name.startswith(b".") or not name.endswith(self._suffix)):
+                self.other += name != OWN
+                continue
+            row = self._rows.get(prefix + name)
+            if row is None:
+                yield name, found
+                continue
+            self._met.add(prefix + name)
+            if row != found:
+                yield name, found if found[5] else (*found[:5], DIFFERS)
+            elif S_ISDIR(found[4]):
+                yield name, (*found[:5], EQUAL)
+            else:
+                self.equal += 1
+
+    def missing(self) -> list[bytes]:
+        return [key for key in self._rows if key not in self._met]

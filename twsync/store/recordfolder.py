@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from twsync import limits, records
 from twsync.errors import FormatError, PathError
 from twsync.reconcile.model import Kind
 from twsync.records import Family
 from twsync.store.ignore import Ignore
-from twsync.store.knownfolder import KnownFolder
 from twsync.store.paths import Gate, validate_key
 from twsync.store.recordjournal import RecordJournal
 from twsync.store.recordtexts import Text
@@ -69,19 +69,15 @@ class RecordFolder:
         self.family = family
         self.device = device
         self.names = RecordNames(family)
-        self._outdated = 0
 
     def look(self, now_ns: int, only: list[bytes] | None = None) -> ScanResult:
         """Find local changes; see `scan`."""
-        known = KnownFolder(self.journal, self.names, records.suffix(self.family).encode()) if only is None else None
-        found = scan(self.gate, self.journal, self.names, now_ns=now_ns, device=self.device, only=only, flat=known)
-        if known is not None:
-            self._outdated = known.outdated
-        return found
+        suffix = records.suffix(self.family).encode()
+        return scan(self.gate, self.journal, self.names, now_ns=now_ns, device=self.device, only=only, suffix=suffix)
 
     def settle(self) -> None:
         """When a session is over: what makes the next look cheap."""
-        self.journal.renew_listing(self._outdated)
+        self.journal.listing.renew()
 
     def learn(self, found: ScanResult) -> list[tuple[bytes, str]]:
         """Write what `look` found into the journal, some at a time: their texts take memory.
@@ -121,7 +117,7 @@ class RecordFolder:
             texts.append(text)
             changes.append(row)
         changes.sort(key=lambda row: row.key)
-        self.journal.learn(ScanResult(changes, found.refreshed, skipped, found.found, found.known), texts)
+        self.journal.learn(replace(found, changes=changes, skipped=skipped), texts)
         return skipped
 
     def adopt(self) -> None:

@@ -15,7 +15,6 @@ from twsync.store.conflicts import Conflicts
 from twsync.store.database import Database
 from twsync.store.intents import Intent
 from twsync.store.journal import CollectionJournal, Journal
-from twsync.store.listing import Listing
 from twsync.store.packing import pack_version, signed
 from twsync.store.recordhistory import RecordHistory
 from twsync.store.recordtexts import Text, Texts
@@ -23,9 +22,6 @@ from twsync.store.recordtwins import in_line
 from twsync.store.rows import Row
 from twsync.store.scan import ScanResult
 from twsync.store.syncmlmap import Held, Maps
-
-#: The folder's listing is made anew when so many rows and, beside them, one in 64 (2,560 bytes) are not as it says.
-_OUTDATED, _OUTDATED_SIZE = 256, 64 * 40
 
 
 class Batch(msgspec.Struct):
@@ -133,27 +129,6 @@ class RecordJournal(CollectionJournal):
             (self._number, row.key),
         )
         return b"" if held is None else bytes(held[0])
-
-    def listing(self) -> tuple[int, Listing]:
-        """The folder as its rows were at a sequence number, in one piece."""
-        found = self._database.row("SELECT seq, names, stats FROM listing WHERE collection = ?", (self._number,))
-        return (0, Listing(b"", b"")) if found is None else (found[0], Listing(found[1], found[2]))
-
-    def renew_listing(self, outdated: int) -> None:
-        """Make that piece anew if rows that have changed since, and entries that a look has found in vain, are many.
-
-        :param outdated: those entries.
-        """
-        with self._database.transaction():
-            found = self._database.row("SELECT seq, length(stats) FROM listing WHERE collection = ?", (self._number,))
-            seq, size = found or (0, 0)
-            if outdated + self._items.count_since(seq) <= _OUTDATED + size // _OUTDATED_SIZE:
-                return
-            made = Listing.of(self.glances())
-            self._database.execute(
-                "INSERT OR REPLACE INTO listing (collection, seq, names, stats) VALUES (?, ?, ?, ?)",
-                (self._number, self.seq, made.names, made.stats),
-            )
 
     def begin_batch(self, intents: Sequence[Intent], owed: Iterable[tuple[bytes, int, int]]) -> range:
         """As its parent; texts and reserved names too."""

@@ -12,7 +12,6 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from twsync import limits
 from twsync.errors import PathError
@@ -23,13 +22,11 @@ from twsync.store.beside import Beside
 from twsync.store.hashing import never
 from twsync.store.ignore import Ignore
 from twsync.store.journal import CollectionJournal
+from twsync.store.knowntree import KnownTree
 from twsync.store.paths import Gate, split_key
 from twsync.store.reading import Reading
 from twsync.store.rows import NO_STAT, Row, Stat
 from twsync.store.walk import Seen, Walk
-
-if TYPE_CHECKING:
-    from twsync.store.knownfolder import KnownFolder
 
 #: Changes that are worth taking while the scan goes on.
 MANY = 2048
@@ -50,6 +47,8 @@ class ScanResult:
     "Entries on the disk, ignored and skipped ones included, twsync's own folder not."
     known: int
     "Live rows that the journal had before; of a look at some keys alone, those of them."
+    outdated: int = 0
+    "Entries that are as their rows say, but not as the listing that the journal keeps does."
 
     def parts(self, size: int) -> Iterator[ScanResult]:
         """The same in results with so many changes at most; what else was found is in the first."""
@@ -70,7 +69,7 @@ def scan(
     progress: Callable[[int, int], None] | None = None,
     early: Callable[[list[Row]], None] | None = None,
     large: Callable[[bytes, Found], Reading | None] | None = None,
-    flat: KnownFolder | None = None,
+    suffix: bytes = b"",
     begun: Callable[[int], None] | None = None,
 ) -> ScanResult:
     """Find local changes. Takes as long as it takes, so call it in a pool.
@@ -83,38 +82,53 @@ def scan(
     :param early: takes what is there and new or changed while the scan goes on, if it is much, in a thread of its own; it is not among the
         changes of the result. What is gone always is: there may be a reason to doubt it.
     :param large: told of each large file before it is hashed; the reading that it gives, if it does, lets others read it meanwhile.
-    :param flat: for a folder whose items all lie at its top: says what of it has to be looked at.
+    :param suffix: for a folder whose items all lie at its top, and whose names have it: nothing else there is looked at.
     :param begun: told at once how many live rows there are, if all of them are looked at.
     :raises StoreError: `cancelled`, `permission-denied` (the root), `too-many-files`.
     """
     findings = _Findings(journal, device)
     walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {}, large=large)
+    tree: KnownTree | None = None
     with Beside(1, 1) as writer:
 
         def halfway(found: int, hashed: int) -> None:
-            (progress or _silent)(found, hashed)
+            (progress or _silent)(found + (tree.passed if tree is not None else 0), hashed)
             if early is not None and len(walk.seen) >= MANY:
                 writer.run(_nothing, early, findings.take(walk))
 
         if only is not None:
             known = _some(walk, only, journal)
-        elif flat is not None:
-            walk.entries = lambda fd: flat.entries(fd, walk.known)
-            walk.tree()
-            known, walk.found = flat.known, walk.found + flat.equal + flat.other
         else:
-            walk.known = {glance[0]: glance for glance in journal.glances()}
-            known = len(walk.known)
+            tree = _tree(journal, suffix)
+            if tree is None:
+                walk.known = {glance[0]: glance for glance in journal.glances()}
+                known = len(walk.known)
+            else:
+                walk.known, walk.entries, known = tree.rows, tree.entries, tree.known
             if begun is not None:
                 begun(known)
             walk.progress = halfway
             walk.tree()
+            if tree is not None:
+                walk.found += tree.passed
         changes = findings.take(walk)
         writer.finish()
-    gone = _vanished(walk)
+    gone = _vanished(walk, walk.known if tree is None else tree.missing())
     changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
     changes.sort(key=_KEY)
-    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, known)
+    outdated = 0 if tree is None else tree.outdated
+    return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, known, outdated)
+
+
+def _tree(journal: CollectionJournal, suffix: bytes) -> KnownTree | None:
+    """The tree as the journal keeps it; None: its rows have to be read."""
+    if journal.listing.stale():
+        return None
+    try:
+        return KnownTree(journal, suffix)
+    except ValueError:
+        journal.listing.drop()  # it is damaged; another one is made after the session
+        return None
 
 
 class _Findings:
@@ -205,14 +219,14 @@ def _tombstone(old: Row, replica: int, device: str, now_ns: int) -> Row:
     return Row(item, NO_STAT, old.seq)
 
 
-def _vanished(walk: Walk) -> list[bytes]:
+def _vanished(walk: Walk, unmet: Iterable[bytes]) -> list[bytes]:
     """Keys that are certainly not there: not met, not hidden, and not there when asked for by name.
 
     The last look matters because a directory that is written to while it is listed may leave out an entry that was there all the time.
     Below a folder that is gone it is not needed.
     """
     gone: set[bytes] = set()
-    for key in sorted(walk.known):
+    for key in sorted(unmet):
         if walk.hidden(key):
             continue
         if key.rpartition(b"/")[0] in gone:

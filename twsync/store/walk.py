@@ -15,7 +15,7 @@ from twsync import limits
 from twsync.errors import PathError, StoreError
 from twsync.reconcile.model import FILE, SYMLINK, Kind
 from twsync.store import batches
-from twsync.store.batches import Found
+from twsync.store.batches import EQUAL, Found
 from twsync.store.beside import Beside
 from twsync.store.diskerrors import fatal
 from twsync.store.hashing import content_of
@@ -88,8 +88,8 @@ class Walk:
     progress: Callable[[int, int], None]
     known: dict[bytes, Glance]
     "Live rows that were not met yet; what is left in the end has vanished."
-    entries: Callable[[int], Iterable[tuple[bytes, Found]]] = entries_of
-    "What has to be looked at in an open directory."
+    entries: Callable[[int, bytes], Iterable[tuple[bytes, Found]]] = lambda fd, _prefix: entries_of(fd)
+    "What has to be looked at in an open directory: see `KnownTree.entries`."
     seen: list[Seen] = field(default_factory=list)
     skipped: list[tuple[bytes, str]] = field(default_factory=list)
     unknown: set[bytes] = field(default_factory=set)
@@ -171,16 +171,18 @@ class Walk:
         met, plain, matches = self.known.pop, self.ignore.trivial, self.ignore.matches
         count = 0
         new: list[tuple[bytes, bytes, Found]] = []
-        for name, found in self.entries(fd):
+        for name, found in self.entries(fd, prefix):
             key = prefix + name
-            mode = found[4]
-            directory = mode & _TYPE == _DIRECTORY
+            directory = found[4] & _TYPE == _DIRECTORY
             if (not plain or name.startswith(b".twsync")) and matches(key, directory):
                 self.unknown.add(key)
                 count += key != b".twsync"
                 continue
             if found[5]:
-                if found[5] != errno.ENOENT:
+                if found[5] == EQUAL:
+                    count += 1
+                    below.append(key)
+                elif found[5] != errno.ENOENT:
                     count += 1
                     self._skip(key, OSError(found[5], os.strerror(found[5])))
                 continue

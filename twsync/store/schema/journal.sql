@@ -126,7 +126,7 @@ CREATE INDEX record_text_uid ON record_text (collection, uid) WHERE uid != '';
 CREATE INDEX record_text_digest ON record_text (collection, digest);
 CREATE INDEX record_text_loose ON record_text (collection) WHERE loose = 1;
 
--- A record folder as its rows were at a sequence number, in one piece (twsync.store.listing).
+-- The tree as its rows were at a sequence number, in one piece (twsync.store.listing).
 CREATE TABLE listing (
     collection INTEGER PRIMARY KEY REFERENCES collection (id),
     seq        INTEGER NOT NULL,

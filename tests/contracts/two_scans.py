@@ -1,0 +1,39 @@
+"""A scan by the rows of the journal and one by its listing, whatever its age, find the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from twsync.store import keptlisting
+from twsync.store.keptlisting import KeptListing
+from twsync.store.scan import ScanResult
+
+_SCANS = count()
+
+
+def both_ways(listing: KeptListing, look: Callable[[], ScanResult]) -> ScanResult:
+    """What a scan finds. Every third time the listing is made anew after it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keptlisting, "_OUTDATED", -1)
+        assert listing.stale()
+        by_rows = look()
+        patch.setattr(keptlisting, "_OUTDATED", 10**9)
+        assert not listing.stale()
+        by_listing = look()
+        assert by_rows.outdated == 0
+        assert sorted(by_listing.refreshed) == sorted(by_rows.refreshed)
+        for field in ("changes", "skipped", "found", "known"):
+            assert getattr(by_listing, field) == getattr(by_rows, field)
+        if next(_SCANS) % 3 == 0:
+            renew(listing)
+    return by_listing
+
+
+def renew(listing: KeptListing) -> None:
+    """Make the listing anew, however few rows have changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keptlisting, "_OUTDATED", -1)
+        listing.renew()

@@ -1,0 +1,60 @@
+"""The tree as the journal knows it: so that a scan costs what has changed, and for the rest only a look.
+
+The journal keeps the tree in one piece, as its rows were at a sequence number. What differs from that, and rows that have changed since,
+are looked at as every scan does; that the rest is unchanged the piece alone says. It may be old: a row that was only refreshed has the
+content it had. When much differs from it, it is made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from twsync.store.batches import DIFFERS, Found
+from twsync.store.items import Glance
+from twsync.store.journal import CollectionJournal
+from twsync.store.listing import known
+
+
+class KnownTree:
+    """The tree during one walk.
+
+    :param suffix: only entries whose names have it count; empty: all do.
+    """
+
+    def __init__(self, journal: CollectionJournal, suffix: bytes) -> None:
+        seq, listing = journal.listing.load()
+        since = journal.glances_since(seq)
+        self._journal = journal
+        self._listing = known(listing, suffix)
+        for key in since:
+            self._listing.forget(key)
+        self.rows: dict[bytes, Glance] = {key: glance for key, glance in since.items() if glance is not None}
+        "Live rows of what has to be looked at, and those that are newer than the listing; whoever meets one takes it out."
+        self.known = len(self._listing) + len(self.rows)
+        "Live rows when the walk began."
+        self.outdated = 0
+        "Entries that had to be looked at, but are as their rows say."
+
+    @property
+    def passed(self) -> int:
+        """Entries that `entries` did not give."""
+        return self._listing.equal + self._listing.other
+
+    def entries(self, fd: int, prefix: bytes) -> Iterator[tuple[bytes, Found]]:
+        """Entries of an open directory that have to be looked at, and directories: with `EQUAL` in place of an error if they are as known.
+
+        :param prefix: the directory's key and a slash; empty: the root.
+        """
+        differing = list(self._listing.differing(fd, prefix))
+        rows = self._journal.glances_of([prefix + name for name, found in differing if found[5] == DIFFERS])
+        self.rows.update(rows)
+        for name, found in differing:
+            if found[5] == DIFFERS:
+                self.outdated += prefix + name in rows and rows[prefix + name][1:] == found[:5]
+                found = (*found[:5], 0)
+            yield name, found
+
+    def missing(self) -> Iterator[bytes]:
+        """Keys of live rows that were not met. When the walk is over."""
+        return chain(self.rows, self._listing.missing())
