@@ -57,12 +57,12 @@ def late(monkeypatch):
             Late.came.set()
         return claimed
 
-    def vanished(walk):
+    def vanished(walk, unmet):
         if walk.found and b"laptop" in walk.gate.root:
             assert Late.came.wait(15)
             then, Late.then = Late.then, lambda: None
             then()
-        return ended(walk)
+        return ended(walk, unmet)
 
     monkeypatch.setattr(SmallAhead, "came", came)
     monkeypatch.setattr(scanning, "_vanished", vanished)
