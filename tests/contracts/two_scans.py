@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from twsync.store import keptlisting
-from twsync.store.keptlisting import KeptListing
+from twsync.store import listing as kept
+from twsync.store.listing import KeptListing
 from twsync.store.scan import ScanResult
 
 _SCANS = count()
@@ -17,10 +17,10 @@ _SCANS = count()
 def both_ways(listing: KeptListing, look: Callable[[], ScanResult]) -> ScanResult:
     """What a scan finds. Every third time the listing is made anew after it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keptlisting, "_OUTDATED", -1)
+        patch.setattr(kept, "_OUTDATED", -1)
         assert listing.stale()
         by_rows = look()
-        patch.setattr(keptlisting, "_OUTDATED", 10**9)
+        patch.setattr(kept, "_OUTDATED", 10**9)
         assert not listing.stale()
         by_listing = look()
         assert by_rows.outdated == 0
@@ -35,5 +35,5 @@ def both_ways(listing: KeptListing, look: Callable[[], ScanResult]) -> ScanResul
 def renew(listing: KeptListing) -> None:
     """Make the listing anew, however few rows have changed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keptlisting, "_OUTDATED", -1)
+        patch.setattr(kept, "_OUTDATED", -1)
         listing.renew()

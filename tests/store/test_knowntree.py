@@ -17,7 +17,7 @@ from two_scans import renew
 
 from twsync import limits
 from twsync.reconcile.model import Kind
-from twsync.store import keptlisting
+from twsync.store import listing as kept
 from twsync.store.ignore import Ignore
 from twsync.store.listing import Listing
 
@@ -139,7 +139,7 @@ def test_progress_counts_what_is_as_it_was(host, way) -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing that four entries are not like is made anew."""
-    monkeypatch.setattr(keptlisting, "_OUTDATED", 4)
+    monkeypatch.setattr(kept, "_OUTDATED", 4)
 
 
 def write(host, *names: str) -> None:

@@ -17,10 +17,12 @@ from msgspec.structs import replace
 from two_scans import both_ways, renew
 
 from twsync.records import Family
-from twsync.store import batches, keptlisting
+from twsync.store import batches
+from twsync.store import listing as kept
 from twsync.store.batches import DIFFERS, EQUAL, Found
+from twsync.store.differing import Known, known
 from twsync.store.journal import Journal
-from twsync.store.listing import Known, Listing, known
+from twsync.store.listing import Listing
 from twsync.store.paths import Gate
 from twsync.store.recordfolder import RecordFolder
 from twsync.store.recordjournal import RecordJournal
@@ -287,7 +289,7 @@ def later(request: pytest.FixtureRequest, people: People) -> None:
 
 
 def test_a_new_listing_is_made_when_much_has_changed(people, monkeypatch) -> None:
-    monkeypatch.setattr(keptlisting, "_OUTDATED", 4)
+    monkeypatch.setattr(kept, "_OUTDATED", 4)
     people.now_ns += 3600 * 10**9
     for number in range(9):
         people.card(f"{number}.vcf")
@@ -330,7 +332,7 @@ def test_a_forgotten_collection_is_not_known(people) -> None:
 @pytest.mark.usefixtures("later")
 def test_edits_of_any_kind_are_found(way, people, monkeypatch) -> None:
     """Random histories: a look finds what a scan of everything finds, whatever was done, and however old the listing is."""
-    monkeypatch.setattr(keptlisting, "_OUTDATED", 6)
+    monkeypatch.setattr(kept, "_OUTDATED", 6)
     choice = random.Random(way)
     names = [f"{number}.vcf" for number in range(24)]
     made = set()

@@ -58,7 +58,7 @@ class Batches:
         return self.listed(fd, lambda names, used, stats, count: count)
 
     def known(self, keys: bytes, stats: bytes, suffix: bytes, own: bytes) -> KnownInC:
-        """A tree as it is known; see `twsync.store.listing.Known`.
+        """A tree as it is known; see `twsync.store.differing.Known`.
 
         :param keys: those that are known, each once, a NUL behind each.
         :param stats: what is known of each.
@@ -152,7 +152,7 @@ class Batches:
 
 
 class KnownInC:
-    """A tree as it is known, in C: see `twsync.store.listing.Known`."""
+    """A tree as it is known, in C: see `twsync.store.differing.Known`."""
 
     def __init__(self, files: Batches, keys: bytes, stats: bytes, suffix: bytes, own: bytes) -> None:
         """As `Batches.known`."""

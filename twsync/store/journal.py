@@ -14,7 +14,7 @@ from twsync.store.conflicts import Conflicts
 from twsync.store.database import Database
 from twsync.store.intents import Intent, Intents
 from twsync.store.items import Glance, Items
-from twsync.store.keptlisting import KeptListing
+from twsync.store.listing import KeptListing
 from twsync.store.rows import Row, Stat
 from twsync.store.sessions import Sessions
 from twsync.store.trust import Trust

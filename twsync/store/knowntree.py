@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from itertools import chain
 
 from twsync.store.batches import DIFFERS, Found
+from twsync.store.differing import known
 from twsync.store.items import Glance
 from twsync.store.journal import CollectionJournal
-from twsync.store.listing import known
 
 
 class KnownTree:

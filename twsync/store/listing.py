@@ -1,27 +1,26 @@
-"""A tree as it is known, in one piece, and what on the disk is not so: in C for the most part, for each entry costs.
+"""The tree of a collection in one piece, as the journal keeps it, so that a scan need not read its rows; see `twsync.store.knowntree`.
 
-The pieces are lists of keys and stats, the stats laid out as C has them on this machine. Whatever stands there is compared only: on
+It is a list of keys and one of stats, the stats laid out as C has them on this machine. Whatever stands there is compared only: on
 another machine, where they mean something else, every entry differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
-from stat import S_ISDIR
 from struct import Struct
-from typing import Protocol
 
 import msgspec
 
-from twsync.store import batches
-from twsync.store.batches import DIFFERS, EQUAL, Found
-from twsync.store.items import Glance
-from twsync.store.root import OWN
-from twsync.store.walk import entries_of
+from twsync import limits
+from twsync.store.database import Database
+from twsync.store.items import Glance, Items
 
-_STAT = Struct("=qqqqIi")
-#: Rows that are in memory at once.
+#: One stat: size, mtime_ns, ctime_ns, ino, mode, and 0.
+STAT = Struct("=qqqqIi")
+#: It is of no use, and made anew, when so many rows and, beside them, one in 64 (2,560 bytes) are not as it says.
+_OUTDATED, _OUTDATED_SIZE = 256, 64 * STAT.size
+#: Rows that are in memory at once while it is made.
 _TOGETHER = 4096
 
 
@@ -39,87 +38,54 @@ class Listing(msgspec.Struct, frozen=True):
         keys, stats, rest = bytearray(), bytearray(), iter(glances)
         while some := list(islice(rest, _TOGETHER)):
             keys += b"".join([glance[0] + b"\0" for glance in some])
-            stats += b"".join([_STAT.pack(*glance[1:], 0) for glance in some])
+            stats += b"".join([STAT.pack(*glance[1:], 0) for glance in some])
         return cls(bytes(keys), bytes(stats))
 
     def __len__(self) -> int:
         """The number of entries."""
-        return len(self.stats) // _STAT.size
+        return len(self.stats) // STAT.size
 
 
-class Known(Protocol):
-    """A listing during one walk of the tree."""
+class KeptListing:
+    """One collection's.
 
-    def __len__(self) -> int:
-        """The number of entries that are known."""
-
-    @property
-    def equal(self) -> int:
-        """Entries that were not given because they are as they are known."""
-
-    @property
-    def other(self) -> int:
-        """Entries that were not given because they do not count: hidden ones and those without the suffix, if there is one."""
-
-    def forget(self, key: bytes) -> bool:
-        """No longer know an entry. Whether it was known."""
-
-    def differing(self, fd: int, prefix: bytes) -> Iterator[tuple[bytes, Found]]:
-        """Names in an open directory that are not known, or not so, as they are; and directories.
-
-        In place of the error there is `EQUAL` for a directory that is as it is known, and `DIFFERS` for what is not as it is known.
-
-        :param prefix: the directory's key and a slash; empty: the root.
-        :raises OSError: it cannot be listed.
-        """
-
-    def missing(self) -> list[bytes]:
-        """Keys that are known and were not met."""
-
-
-def known(listing: Listing, suffix: bytes) -> Known:
-    """What is known, for a walk.
-
-    :param suffix: only names that have it count, and are not hidden; empty: all do.
-    :raises ValueError: the listing is damaged: not a stat for each key, or an empty key.
+    :param collection: its number.
+    :param replica: the replica of that life of the collection.
     """
-    if batches.NATIVE is not None:
-        return batches.NATIVE.known(listing.keys, listing.stats, suffix, OWN)
-    return _Singly(listing, suffix)
 
+    def __init__(self, database: Database, items: Items, collection: int, replica: int) -> None:
+        self._database = database
+        self._items = items
+        self._collection = collection
+        self._replica = replica.to_bytes(8, "big")
 
-class _Singly:
-    def __init__(self, listing: Listing, suffix: bytes) -> None:
-        *keys, rest = listing.keys.split(b"\0")
-        if rest or b"" in keys or len(keys) * _STAT.size != len(listing.stats):
-            raise ValueError("these are not keys and their stats")
-        self._rows: dict[bytes, Found] = dict(zip(keys, _STAT.iter_unpack(listing.stats), strict=True))
-        self._met: set[bytes] = set()
-        self._suffix = suffix
-        self.equal = self.other = 0
+    def load(self) -> tuple[int, Listing]:
+        """The tree as its rows were at a sequence number."""
+        found = self._database.row("SELECT seq, names, stats FROM listing WHERE collection = ?", (self._collection,))
+        return (0, Listing(b"", b"")) if found is None else (found[0], Listing(found[1], found[2]))
 
-    def __len__(self) -> int:
-        return len(self._rows)
+    def stale(self, outdated: int = 0) -> bool:
+        """Whether it helps nobody: so many rows have changed since.
 
-    def forget(self, key: bytes) -> bool:
-        return self._rows.pop(key, None) is not None
+        :param outdated: entries that a scan has found in vain not to be as it says.
+        """
+        seq, size = self._database.row("SELECT seq, length(stats) FROM listing WHERE collection = ?", (self._collection,)) or (0, 0)
+        return outdated + self._items.count_since(seq) > _OUTDATED + size // _OUTDATED_SIZE
 
-    def differing(self, fd: int, prefix: bytes) -> Iterator[tuple[bytes, Found]]:
-        for name, found in entries_of(fd):
-            if self._suffix and (name.startswith(b".") or not name.endswith(self._suffix)):
-                self.other += name != OWN
-                continue
-            row = self._rows.get(prefix + name)
-            if row is None:
-                yield name, found
-                continue
-            self._met.add(prefix + name)
-            if row != found:
-                yield name, found if found[5] else (*found[:5], DIFFERS)
-            elif S_ISDIR(found[4]):
-                yield name, (*found[:5], EQUAL)
-            else:
-                self.equal += 1
+    def drop(self) -> None:
+        """Have none until it is renewed."""
+        self._database.execute("DELETE FROM listing WHERE collection = ?", (self._collection,))
 
-    def missing(self) -> list[bytes]:
-        return [key for key in self._rows if key not in self._met]
+    def renew(self) -> None:
+        """Make it anew if that pays. Rows may change meanwhile: they are then newer than it."""
+        if not self.stale():
+            return
+        seq, made = self._items.seq, Listing.of(self._items.each_glance())
+        if max(len(made.keys), len(made.stats)) > limits.MAX_LISTING:
+            return
+        # Of that collection alone: its number may be another one's by now.
+        self._database.execute(
+            "INSERT OR REPLACE INTO listing (collection, seq, names, stats) "
+            "SELECT id, ?, ?, ? FROM collection WHERE id = ? AND replica = ?",
+            (seq, made.keys, made.stats, self._collection, self._replica),
+        )
