@@ -122,6 +122,7 @@ def test_collections_are_apart_and_live_rows_are_counted(journal) -> None:
     assert photos.replica != music.replica
     photos.take([Row(item(b"a")), Row(item(b"d", kind=Kind.DIRECTORY)), Row(item(b"x", kind=Kind.DELETED))], 0)
     assert (photos.live_count(), music.live_count()) == (2, 0)
+    assert (photos.any_live(), music.any_live()) == (True, False)
     assert journal.collections() == ["music", "photos"]
     assert [row.key for row in photos.find_content(b"c" * 32)] == [b"a"]
     assert music.find_content(b"c" * 32) == []

@@ -297,7 +297,8 @@ class _Session:
         # What earlier rounds removed counts too: else a session could remove a little in each.
         gone = self._tally.gone()
         deletes = len(safety.lost([*gone, *needs.removed], needs.coming))
-        self._live = len(gone) + rows.live_count()
+        if gone or needs.removed:
+            self._live = len(gone) + rows.live_count()
         guard = safety.guard_deletes(
             deletes,
             self._live,

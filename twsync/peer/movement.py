@@ -82,7 +82,7 @@ class Movement:
     ) -> None:
         gate, rows, work = collection.gate, collection.rows, tools.workshop
         self._work = work
-        self._live_count: Callable[[], int] = rows.live_count
+        self._any_live: Callable[[], bool] = rows.any_live
         self._last: list[Change] = []
         self._wanted_bytes = 0
         self._wanted_files = 0
@@ -165,7 +165,7 @@ class Movement:
 
     def _worth_searching(self, needs: list[Need]) -> bool:
         """Whether any of these contents may be on this host. In a reader's thread."""
-        return bool(needs) and self._live_count() > 0
+        return bool(needs) and self._any_live()
 
     def _got(self, changes: list[Change]) -> None:
         # (Something new, as nearly all of a first session is, need not be asked.)

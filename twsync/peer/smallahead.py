@@ -138,7 +138,7 @@ class SmallAhead:
 
     async def _choose_all(self) -> None:
         try:
-            search = await self._workshop.read(self._journal.live_count) > 0
+            search = await self._workshop.read(self._journal.any_live)
             while self._rows and self._open:
                 rows = self._rows.popleft()
                 step = LOCAL_LOOKUPS if search else len(rows)

@@ -158,8 +158,13 @@ class Items:
         sql = f"SELECT {_ROW} FROM item WHERE collection = ? AND seq > ? AND seq <= ? ORDER BY seq"
         return [_row(found) for found in self._database.rows(sql, (self._collection, after, 2**63 - 1 if upto is None else upto))]
 
+    def any_live(self) -> bool:
+        """Whether there is a row that is no tombstone."""
+        sql = "SELECT EXISTS (SELECT 1 FROM item WHERE collection = ? AND kind != 0)"
+        return bool(self._database.row(sql, (self._collection,))[0])
+
     def live_count(self) -> int:
-        """Rows that are not tombstones."""
+        """Rows that are not tombstones. Looks at all rows."""
         return int(self._database.row("SELECT count(*) FROM item WHERE collection = ? AND kind != 0", (self._collection,))[0])
 
     def find_content(self, content: bytes, limit: int) -> list[Row]:

@@ -162,8 +162,12 @@ class CollectionJournal:
         """Whole rows with `after` < seq <= `upto`, by seq."""
         return self._items.rows(after, upto)
 
+    def any_live(self) -> bool:
+        """Whether there is a row that is no tombstone."""
+        return self._items.any_live()
+
     def live_count(self) -> int:
-        """Rows that are not tombstones."""
+        """Rows that are not tombstones. Looks at all rows."""
         return self._items.live_count()
 
     def find_content(self, content: bytes, limit: int = 8) -> list[Row]:
