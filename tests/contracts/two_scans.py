@@ -24,12 +24,17 @@ def both_ways(listing: KeptListing, look: Callable[[], ScanResult]) -> ScanResul
         assert not listing.stale()
         by_listing = look()
         assert by_rows.outdated == 0
-        assert sorted(by_listing.refreshed) == sorted(by_rows.refreshed)
-        for field in ("changes", "skipped", "found", "known"):
-            assert getattr(by_listing, field) == getattr(by_rows, field)
+        same(by_listing, by_rows)
         if next(_SCANS) % 3 == 0:
             renew(listing)
     return by_listing
+
+
+def same(one: ScanResult, other: ScanResult) -> None:
+    """They found the same."""
+    assert sorted(one.refreshed) == sorted(other.refreshed)
+    for field in ("changes", "skipped", "found", "known"):
+        assert getattr(one, field) == getattr(other, field)
 
 
 def renew(listing: KeptListing) -> None:

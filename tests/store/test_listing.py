@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from two_scans import both_ways, renew
+from two_scans import both_ways, renew, same
 
 from twsync.records import Family
 from twsync.store import batches
@@ -26,7 +26,7 @@ from twsync.store.listing import Listing
 from twsync.store.paths import Gate
 from twsync.store.recordfolder import RecordFolder
 from twsync.store.recordjournal import RecordJournal
-from twsync.store.scan import ScanResult
+from twsync.store.scan import ScanResult, scan
 from twsync.store.walk import entries_of
 
 
@@ -257,8 +257,11 @@ class People:
         self.journal.close()
 
     def look(self) -> ScanResult:
-        """A look."""
-        return both_ways(self.folder.journal.listing, lambda: self.folder.look(self.now_ns))
+        """A look, which has to find what a scan of everything does."""
+        everything = scan(self.folder.gate, self.folder.journal, self.folder.names, now_ns=self.now_ns, device="laptop")
+        found = both_ways(self.folder.journal.listing, lambda: self.folder.look(self.now_ns))
+        same(found, everything)
+        return found
 
     def learn(self) -> list[bytes]:
         """Keys that changed."""

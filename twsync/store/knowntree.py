@@ -2,7 +2,7 @@
 
 The journal keeps the tree in one piece, as its rows were at a sequence number. What differs from that, and rows that have changed since,
 are looked at as every scan does; that the rest is unchanged the piece alone says. It may be old: a row that was only refreshed has the
-content it had. When much differs from it, it is made anew.
+content it had. When much differs from it, all rows are read, and it is made anew after the session.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from itertools import chain
 
 from twsync.store.batches import DIFFERS, Found
-from twsync.store.differing import known
+from twsync.store.differing import Known, known
 from twsync.store.items import Glance
 from twsync.store.journal import CollectionJournal
+from twsync.store.listing import Listing
 
 
 class KnownTree:
@@ -23,14 +24,10 @@ class KnownTree:
     """
 
     def __init__(self, journal: CollectionJournal, suffix: bytes) -> None:
-        seq, listing = journal.listing.load()
-        since = journal.glances_since(seq)
         self._journal = journal
-        self._listing = known(listing, suffix)
-        for key in since:
-            self._listing.forget(key)
-        self.rows: dict[bytes, Glance] = {key: glance for key, glance in since.items() if glance is not None}
-        "Live rows of what has to be looked at, and those that are newer than the listing; whoever meets one takes it out."
+        kept = None if journal.listing.stale() else _kept(journal, suffix)
+        self._listing, self.rows = kept or (known(Listing(b"", b""), suffix), {glance[0]: glance for glance in journal.glances()})
+        "`rows` are live rows that the listing does not have, or not so; whoever meets one takes it out."
         self.known = len(self._listing) + len(self.rows)
         "Live rows when the walk began."
         self.outdated = 0
@@ -58,3 +55,17 @@ class KnownTree:
     def missing(self) -> Iterator[bytes]:
         """Keys of live rows that were not met. When the walk is over."""
         return chain(self.rows, self._listing.missing())
+
+
+def _kept(journal: CollectionJournal, suffix: bytes) -> tuple[Known, dict[bytes, Glance]] | None:
+    """The listing but for rows that are newer, and those of them that are live; None: it is damaged."""
+    seq, listing = journal.listing.load()
+    try:
+        tree = known(listing, suffix)
+    except ValueError:
+        journal.listing.drop()  # after the session there will be another
+        return None
+    since = journal.glances_since(seq)
+    for key in since:
+        tree.forget(key)
+    return tree, {key: glance for key, glance in since.items() if glance is not None}

@@ -88,47 +88,31 @@ def scan(
     """
     findings = _Findings(journal, device)
     walk = Walk(gate, ignore, now_ns - limits.RACY_NS, cancelled or never, progress or _silent, {}, large=large)
-    tree: KnownTree | None = None
+    outdated = 0
     with Beside(1, 1) as writer:
-
-        def halfway(found: int, hashed: int) -> None:
-            (progress or _silent)(found + (tree.passed if tree is not None else 0), hashed)
-            if early is not None and len(walk.seen) >= MANY:
-                writer.run(_nothing, early, findings.take(walk))
-
         if only is not None:
-            known = _some(walk, only, journal)
+            known, unmet = _some(walk, only, journal), iter(walk.known)
         else:
-            tree = _tree(journal, suffix)
-            if tree is None:
-                walk.known = {glance[0]: glance for glance in journal.glances()}
-                known = len(walk.known)
-            else:
-                walk.known, walk.entries, known = tree.rows, tree.entries, tree.known
+            tree = KnownTree(journal, suffix)
+            walk.known, walk.entries, known = tree.rows, tree.entries, tree.known
+
+            def halfway(found: int, hashed: int) -> None:
+                (progress or _silent)(found + tree.passed, hashed)
+                if early is not None and len(walk.seen) >= MANY:
+                    writer.run(_nothing, early, findings.take(walk))
+
             if begun is not None:
                 begun(known)
             walk.progress = halfway
             walk.tree()
-            if tree is not None:
-                walk.found += tree.passed
+            walk.found += tree.passed
+            unmet, outdated = tree.missing(), tree.outdated
         changes = findings.take(walk)
         writer.finish()
-    gone = _vanished(walk, walk.known if tree is None else tree.missing())
+    gone = _vanished(walk, unmet)
     changes += [_tombstone(row, journal.replica, device, now_ns) for row in journal.get_many(gone).values()]
     changes.sort(key=_KEY)
-    outdated = 0 if tree is None else tree.outdated
     return ScanResult(changes, findings.refreshed, sorted(walk.skipped), walk.found, known, outdated)
-
-
-def _tree(journal: CollectionJournal, suffix: bytes) -> KnownTree | None:
-    """The tree as the journal keeps it; None: its rows have to be read."""
-    if journal.listing.stale():
-        return None
-    try:
-        return KnownTree(journal, suffix)
-    except ValueError:
-        journal.listing.drop()  # it is damaged; another one is made after the session
-        return None
 
 
 class _Findings:
