@@ -38,7 +38,7 @@ typedef struct {
     const twf_stat *stats; /* error: 0, or the entry is like none on the disk */
     size_t keys_size, count, mask;
     uint64_t secret[2];
-    uint8_t *met;    /* count: whether an entry was listed; 2: forgotten */
+    uint8_t *met;    /* count: whether an entry was listed, and looked at; 2: forgotten */
     size_t *starts;  /* count: where its key begins */
     uint64_t *table; /* mask + 1, a power of two, more than twice count */
     uint64_t equal, other; /* entries that were listed and not kept: as they are known; of no interest */

@@ -107,7 +107,9 @@ size_t twf_differing(twf_known *known, char *key, size_t prefix, const char *suf
             continue;
         }
         int32_t result = 0;
-        if (size <= TWF_NAME) { /* no file system that is known here has longer ones; what it is would be looked at */
+        /* What could not be looked at was not met: it may be gone by now. No file system that is known here has longer names; what has one
+         * would be looked at. */
+        if (!stats[i].error && size <= TWF_NAME) {
             memcpy(key + prefix, name, size);
             result = compare(known, key, prefix + size - 1, stats + i);
         }
@@ -117,7 +119,7 @@ size_t twf_differing(twf_known *known, char *key, size_t prefix, const char *suf
         }
         memmove(names + used, name, size);
         stats[kept] = stats[i];
-        if (!stats[kept].error) stats[kept].error = result;
+        stats[kept].error += result; /* one of them is 0 */
         kept++;
         used += size;
     }

@@ -181,9 +181,6 @@ STAGING_AGE = 14 * 86400.0
 STAGING_BYTES = 8 * 1024 * MIB
 #: Folders one session may open in the trash for one name that comes up again and again.
 MAX_TRASH_GENERATIONS = 1000
-#: Bytes of the keys, and of the stats, of all entries of a collection that the journal keeps in one piece (half of what SQLite takes): some
-#: ten million files. A scan of more reads their rows.
-MAX_LISTING = 500 * MIB
 #: Seconds to wait for another process to finish writing the journal.
 JOURNAL_BUSY = 10.0
 

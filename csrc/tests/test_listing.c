@@ -72,7 +72,8 @@ static void what_differs_is_kept(void) {
         int32_t errors[MOST];
         int is_known[MOST], differs[MOST];
         size_t count = 0, known_size = 0, all = 0, listed_size = 0, equal = 0, other = 0, expected = 0, wanted_size = 0;
-        size_t pooled = random_below(MOST + 1);
+        size_t pooled = random_below(MOST + 1), number[MOST];
+        uint8_t met[MOST] = {0};
         for (size_t i = 0; i < pooled; i++) {
             /* Each once: its number is in it. */
             size_t length = (size_t)snprintf(pool[i], LENGTH, "%s%zu%s", random_below(8) ? "" : ".", i, random_below(8) ? ".vcf" : "vc");
@@ -82,6 +83,7 @@ static void what_differs_is_kept(void) {
                 memcpy(known_keys + known_size, folder, prefix);
                 memcpy(known_keys + known_size + prefix, pool[i], length + 1);
                 known_size += prefix + length + 1;
+                number[i] = count;
                 known_stats[count] = stats[i];
                 known_stats[count].error = 0;
                 known_stats[count++].ctime_ns += differs[i];
@@ -98,6 +100,7 @@ static void what_differs_is_kept(void) {
             if (random_below(8)) continue;
             snprintf(key + prefix, LENGTH + 1, "%s", pool[i]);
             CHECK(twf_known_forget(&known, key) == is_known[i]);
+            if (is_known[i]) met[number[i]] = 2;
             is_known[i] = 0;
             CHECK(!twf_known_forget(&known, key));
         }
@@ -110,7 +113,11 @@ static void what_differs_is_kept(void) {
             int same = is_known[i] && !differs[i] && !stats[i].error;
             if (*suffix && (pool[i][0] == '.' || length < 4 || strcmp(pool[i] + length - 4, ".vcf"))) {
                 other += strcmp(pool[i], ".0.vcf") != 0;
-            } else if (same && stats[i].mode == 0100644) {
+                continue;
+            }
+            /* What could not be looked at may be gone. */
+            if (is_known[i] && !stats[i].error) met[number[i]] = 1;
+            if (same && stats[i].mode == 0100644) {
                 equal++;
             } else {
                 memcpy(wanted + wanted_size, pool[i], length + 1);
@@ -125,6 +132,7 @@ static void what_differs_is_kept(void) {
         memcpy(step, listed_stats, all * sizeof *step);
         size_t used = listed_size;
         CHECK(twf_differing(&known, key, prefix, suffix, ".0.vcf", names, &used, step, all) == expected);
+        CHECK(!memcmp(known.met, met, count));
         CHECK(known.equal == equal && known.other == other && used == wanted_size && !memcmp(names, wanted, used));
         for (size_t i = 0; i < expected; i++) CHECK(step[i].ctime_ns == 2 && step[i].error == errors[i]);
         free(key);

@@ -73,3 +73,18 @@ def test_an_upgrade_that_fails_changes_nothing(old, monkeypatch) -> None:
     connection.close()
     assert layout(old) == before
     Journal.open(old).close()
+
+
+def test_a_listing_of_what_lies_at_the_top_is_not_taken_for_one_of_the_tree(tmp_path) -> None:
+    path = tmp_path / "journal.db"
+    Journal.open(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE listing")
+    connection.execute("CREATE TABLE listing (collection INTEGER PRIMARY KEY, seq INTEGER, names BLOB, stats BLOB)")
+    connection.execute("INSERT INTO listing VALUES (1, 300, x'6100', zeroblob(40))")
+    connection.execute("PRAGMA user_version = 4")
+    connection.commit()
+    connection.close()
+    journal = Journal.open(path)
+    assert journal.database.rows("SELECT * FROM listing") == []
+    journal.close()

@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from two_scans import renew
 
-from twsync import limits
 from twsync.reconcile.model import Kind
+from twsync.store import differing, items, knowntree, walk
 from twsync.store import listing as kept
+from twsync.store.batches import Found
 from twsync.store.ignore import Ignore
 from twsync.store.listing import Listing
 
@@ -123,6 +126,27 @@ def test_what_cannot_be_listed_stays(host, way, monkeypatch: pytest.MonkeyPatch)
     assert (found.skipped, [row.key for row in found.changes if not row.item.live]) == ([(b"d", "unreadable")], [b"e/a"])
 
 
+def test_what_goes_between_its_listing_and_the_look_at_it_is_gone(host, singly, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.write("d/a")
+    host.write("d/b")
+    host.learn()
+    renew(host.rows.listing)
+    genuine = walk.entries_of
+
+    def meanwhile(fd: int) -> Iterator[tuple[bytes, Found]]:
+        (host.root / "d" / "a").unlink(missing_ok=True)
+        for name, found in genuine(fd):
+            yield name, found
+            if name == b"b":
+                yield b"a", (0, 0, 0, 0, 0, errno.ENOENT)
+
+    for module in (walk, differing):
+        monkeypatch.setattr(module, "entries_of", meanwhile)
+    found = host.look()
+    assert [(row.key, row.item.live) for row in found.changes] == [(b"d", True), (b"d/a", False)]
+    assert found.skipped == []
+
+
 def test_progress_counts_what_is_as_it_was(host, way) -> None:
     for number in range(30):
         host.write(f"d/{number}")
@@ -167,6 +191,18 @@ def test_it_is_made_when_nothing_is_under_way_and_much_has_changed(host) -> None
     assert [*host.rows.listing.load()[1].keys.split(b"\0")] == [b"a", b"c", b"d", b"e", b"f", b"g", b"h", b"i", b""]
 
 
+def test_a_long_one_may_be_wrong_in_one_entry_of_64(host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "_OUTDATED", 0)
+    names = [str(number) for number in range(2 * 64)]
+    write(host, *names)
+    host.journal.rest()
+    for name in names[:2]:
+        (host.root / name).unlink()
+    host.rows.record(host.scan(Ignore(), time.time_ns() + 10**9))
+    assert not host.rows.listing.stale()
+    assert host.rows.listing.stale(1)
+
+
 @pytest.mark.usefixtures("few")
 def test_it_is_dropped_when_much_was_only_refreshed(host) -> None:
     names = [str(number) for number in range(8)]
@@ -182,8 +218,9 @@ def test_it_is_dropped_when_much_was_only_refreshed(host) -> None:
     assert (len(again[0].refreshed), again[0].outdated) == (8, 0)
     host.rows.record(again[0])
     assert len(host.rows.listing.load()[1]) == 8
-    again.append(host.scan(Ignore(), time.time_ns() + 10**9))
-    assert (again[1].refreshed, again[1].outdated) == ([], 8)
+    read = []
+    again.append(host.scan(Ignore(), time.time_ns() + 10**9, progress=lambda _found, hashed: read.append(hashed)))
+    assert (again[1].refreshed, again[1].outdated, read[-1]) == ([], 8, 0)
     host.rows.record(again[1])
     assert len(host.rows.listing.load()[1]) == 0
     host.journal.rest()
@@ -192,11 +229,45 @@ def test_it_is_dropped_when_much_was_only_refreshed(host) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_of_too_many_there_is_none(host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_LISTING", 40 * 8 - 1)
+def test_a_collection_that_was_removed_meanwhile_does_not_come_back(host, monkeypatch: pytest.MonkeyPatch) -> None:
     write(host, *"abcdefgh")
+    genuine = host.journal.collections
+    monkeypatch.setattr(host.journal, "collections", lambda: ["music", *genuine()])
     host.journal.rest()
-    assert host.rows.listing.load() == (0, Listing(b"", b""))
+    assert genuine() == ["photos"]
+    assert len(host.rows.listing.load()[1]) == 8
+
+
+@pytest.mark.usefixtures("few")
+def test_it_is_made_and_used_some_rows_at_a_time(host, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{number:02}" for number in range(40)]
+    write(host, *names)
+    for name in names[:30]:
+        (host.root / name).unlink()
+    host.rows.record(host.scan(Ignore(), time.time_ns() + 10**9))
+    asked: list[int] = []
+    genuine = type(host.journal.database).rows
+
+    def counting(database, sql, values=()):
+        found = genuine(database, sql, values)
+        asked.append(len(found))
+        return found
+
+    monkeypatch.setattr(items, "_STEP", 8)
+    monkeypatch.setattr(knowntree, "_TOGETHER", 4)
+    monkeypatch.setattr(kept, "_PART", 4)
+    monkeypatch.setattr(type(host.journal.database), "rows", counting)
+    renew(host.rows.listing)
+    assert asked == [0, 8, 8, 8, 8, 8, 0]  # first whether there is one
+    assert [size for (size,) in genuine(host.journal.database, "SELECT length(stats) / 40 FROM listing ORDER BY part")] == [4, 4, 2, 0]
+    assert host.rows.listing.load()[1].keys.split(b"\0") == [*map(os.fsencode, names[30:]), b""]
+    for name in names[30:]:
+        (host.root / name).touch()
+    keys: list[int] = []
+    some = type(host.rows).glances_of
+    monkeypatch.setattr(type(host.rows), "glances_of", lambda rows, asked: keys.append(len(asked)) or some(rows, asked))
+    found = host.scan(Ignore(), time.time_ns() + 10**9)
+    assert (max(keys), sum(keys), len(found.changes)) == (4, 10, 10)
 
 
 @pytest.mark.usefixtures("few")
@@ -237,7 +308,43 @@ def test_rows_that_change_while_it_is_made_are_newer(host, monkeypatch: pytest.M
 def test_a_damaged_listing_is_dropped(host) -> None:
     host.write("a")
     host.learn()
-    host.journal.database.execute("INSERT OR REPLACE INTO listing VALUES (?, 1, x'61', x'00')", (host.rows._number,))
+    host.rows.listing.drop()
+    for part in ("0, 1, x'61', x'00'", "1, 1, x'', x''"):
+        host.journal.database.execute(f"INSERT INTO listing VALUES (?, {part})", (host.rows._number,))
+    with pytest.raises(ValueError, match="keys"):
+        differing.known(host.rows.listing.load()[1], b"")
     found = host.scan(Ignore(), time.time_ns() + 10**9)
     assert (found.changes, found.found, found.known) == ([], 1, 1)
     assert host.rows.listing.load() == (0, Listing(b"", b""))
+
+
+@pytest.mark.usefixtures("few")
+def test_one_that_was_not_made_to_its_end_is_none(host, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(host, *"abcdefgh")
+    monkeypatch.setattr(kept, "_PART", 4)
+    host.journal.rest()
+    database = host.journal.database
+    made = database.rows("SELECT * FROM listing ORDER BY part")
+    assert len(made) == 3
+    for damage in (
+        "DELETE FROM listing WHERE part = 2",
+        "UPDATE listing SET seq = 7 WHERE part = 0",
+        "INSERT INTO listing VALUES (1, 9, 8, x'61', x'62')",
+    ):
+        database.execute(damage)
+        assert host.rows.listing.load() == (0, Listing(b"", b""))
+        assert host.rows.listing.stale()
+        host.journal.rest()
+        assert database.rows("SELECT * FROM listing ORDER BY part") == made
+        assert len(host.rows.listing.load()[1]) == 8
+
+
+def test_of_nothing_but_tombstones_it_is_empty(host) -> None:
+    host.write("a")
+    host.learn()
+    (host.root / "a").unlink()
+    host.learn()
+    renew(host.rows.listing)
+    assert host.rows.listing.load() == (2, Listing(b"", b""))
+    host.write("b")
+    assert [row.key for row in host.look().changes] == [b"b"]

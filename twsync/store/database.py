@@ -23,7 +23,7 @@ from twsync.errors import StoreError
 #: "twsj": marks the file as a journal of twsync.
 APPLICATION = 0x7477736A
 #: Version of the schema that this code reads and writes.
-VERSION = 4
+VERSION = 5
 
 #: Rows of one INSERT, the most first.
 _TOGETHER = (512, 64, 8)

@@ -76,12 +76,13 @@ class _Singly:
                 self.other += name != OWN
                 continue
             row = self._rows.get(prefix + name)
-            if row is None:
+            if row is None or found[5]:
+                # What could not be looked at was not met: it may be gone by now.
                 yield name, found
                 continue
             self._met.add(prefix + name)
             if row != found:
-                yield name, found if found[5] else (*found[:5], DIFFERS)
+                yield name, (*found[:5], DIFFERS)
             elif S_ISDIR(found[4]):
                 yield name, (*found[:5], EQUAL)
             else:

@@ -84,14 +84,16 @@ class Items:
     def _among(self, sql: str, keys: list[bytes]) -> list[Any]:
         """What a statement with `_AMONG` finds; some more than once."""
         found: list[Any] = []
-        with self._database.lock:
-            if not keys or not self.seq:
-                return found
-            for start in range(0, len(keys), _TOGETHER):
-                some = keys[start : start + _TOGETHER]
-                # Always as many as the statement has, so that there is one statement: what is missing is filled up with the last one.
-                some += some[-1:] * (_TOGETHER - len(some))
-                found += self._database.rows(sql, (self._collection, *some))
+        # Others want the journal too.
+        for first in range(0, len(keys), _STEP):
+            with self._database.lock:
+                if not self.seq:
+                    return found
+                for start in range(first, min(first + _STEP, len(keys)), _TOGETHER):
+                    some = keys[start : start + _TOGETHER]
+                    # Always as many as the statement has, so that there is one statement: what is missing is filled up with the last one.
+                    some += some[-1:] * (_TOGETHER - len(some))
+                    found += self._database.rows(sql, (self._collection, *some))
         return found
 
     def under(self, key: bytes) -> list[Row]:
@@ -111,11 +113,12 @@ class Items:
 
     def each_glance(self) -> Iterator[Glance]:
         """The same by key, some at a time: each as its row is when its turn comes."""
-        sql = f"SELECT {_GLANCE} FROM item WHERE collection = ? AND key > ? AND kind != 0 ORDER BY key LIMIT {_STEP}"
+        # Tombstones too: a step must not go through any number of them.
+        sql = f"SELECT kind, {_GLANCE} FROM item WHERE collection = ? AND key > ? ORDER BY key LIMIT {_STEP}"
         last = b""
         while found := self._database.rows(sql, (self._collection, last)):
-            yield from found
-            last = found[-1][0]
+            yield from (one[1:] for one in found if one[0])
+            last = found[-1][1]
 
     def glances_of(self, keys: Iterable[bytes]) -> dict[bytes, Glance]:
         """The live rows of those keys that have one."""

@@ -68,7 +68,11 @@ class Journal:
     def rest(self) -> None:
         """No session is under way: make the next scans cheap, and keep nothing of the file in memory."""
         for name in self.collections():
-            self.collection(name).listing.renew()
+            try:
+                self.collection(name, create=False).listing.renew()
+            except StoreError as error:
+                if error.code != "not-found":  # it was removed meanwhile
+                    raise
         self._database.execute("PRAGMA shrink_memory")
 
     @property
@@ -200,11 +204,6 @@ class CollectionJournal:
             if partner is not None:
                 rows = [Row(row.item, row.stat, row.seq, partner) for row in rows]
             return self._items.write(rows)
-
-    def refresh(self, stats: Iterable[tuple[bytes, Stat]]) -> None:
-        """New stat caches; no change of a row."""
-        with self._database.transaction():
-            self._items.refresh(stats)
 
     def begin_batch(self, intents: Sequence[Intent], owed: Iterable[tuple[bytes, int, int]]) -> range:
         """One transaction: what a batch is about to do, and the modes and times owed to the directories that it works in.

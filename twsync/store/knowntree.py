@@ -8,13 +8,16 @@ content it had. When much differs from it, all rows are read, and it is made ane
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 
 from twsync.store.batches import DIFFERS, Found
 from twsync.store.differing import Known, known
 from twsync.store.items import Glance
 from twsync.store.journal import CollectionJournal
 from twsync.store.listing import Listing
+
+#: Entries of a folder that are in memory at once.
+_TOGETHER = 4096
 
 
 class KnownTree:
@@ -43,14 +46,15 @@ class KnownTree:
 
         :param prefix: the directory's key and a slash; empty: the root.
         """
-        differing = list(self._listing.differing(fd, prefix))
-        rows = self._journal.glances_of([prefix + name for name, found in differing if found[5] == DIFFERS])
-        self.rows.update(rows)
-        for name, found in differing:
-            if found[5] == DIFFERS:
-                self.outdated += prefix + name in rows and rows[prefix + name][1:] == found[:5]
-                found = (*found[:5], 0)
-            yield name, found
+        listed = self._listing.differing(fd, prefix)
+        while differing := list(islice(listed, _TOGETHER)):
+            rows = self._journal.glances_of([prefix + name for name, found in differing if found[5] == DIFFERS])
+            self.rows.update(rows)
+            for name, found in differing:
+                if found[5] == DIFFERS:
+                    self.outdated += prefix + name in rows and rows[prefix + name][1:] == found[:5]
+                    found = (*found[:5], 0)
+                yield name, found
 
     def missing(self) -> Iterator[bytes]:
         """Keys of live rows that were not met. When the walk is over."""

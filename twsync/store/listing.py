@@ -7,12 +7,11 @@ another machine, where they mean something else, every entry differs.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import count, islice
 from struct import Struct
 
 import msgspec
 
-from twsync import limits
 from twsync.store.database import Database
 from twsync.store.items import Glance, Items
 
@@ -20,8 +19,8 @@ from twsync.store.items import Glance, Items
 STAT = Struct("=qqqqIi")
 #: It is of no use, and made anew, when so many rows and, beside them, one in 64 (2,560 bytes) are not as it says.
 _OUTDATED, _OUTDATED_SIZE = 256, 64 * STAT.size
-#: Rows that are in memory at once while it is made.
-_TOGETHER = 4096
+#: Rows of one part of it: a megabyte and a half.
+_PART = 16_384
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -35,11 +34,8 @@ class Listing(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, glances: Iterable[Glance]) -> Listing:
         """Of these rows."""
-        keys, stats, rest = bytearray(), bytearray(), iter(glances)
-        while some := list(islice(rest, _TOGETHER)):
-            keys += b"".join([glance[0] + b"\0" for glance in some])
-            stats += b"".join([STAT.pack(*glance[1:], 0) for glance in some])
-        return cls(bytes(keys), bytes(stats))
+        rows = list(glances)
+        return cls(b"".join([row[0] + b"\0" for row in rows]), b"".join([STAT.pack(*row[1:], 0) for row in rows]))
 
     def __len__(self) -> int:
         """The number of entries."""
@@ -61,31 +57,45 @@ class KeptListing:
 
     def load(self) -> tuple[int, Listing]:
         """The tree as its rows were at a sequence number."""
-        found = self._database.row("SELECT seq, names, stats FROM listing WHERE collection = ?", (self._collection,))
-        return (0, Listing(b"", b"")) if found is None else (found[0], Listing(found[1], found[2]))
+        with self._database.lock:
+            seq, _size = self._made()
+            sql = "SELECT keys, stats FROM listing WHERE collection = ? ORDER BY part"
+            found = self._database.rows(sql, (self._collection,)) if seq else []
+        return seq, Listing(b"".join([keys for keys, _stats in found]), b"".join([stats for _keys, stats in found]))
 
     def stale(self, outdated: int = 0) -> bool:
         """Whether it helps nobody: so many rows have changed since.
 
         :param outdated: entries that a scan has found in vain not to be as it says.
         """
-        seq, size = self._database.row("SELECT seq, length(stats) FROM listing WHERE collection = ?", (self._collection,)) or (0, 0)
+        seq, size = self._made()
         return outdated + self._items.count_since(seq) > _OUTDATED + size // _OUTDATED_SIZE
+
+    def _made(self) -> tuple[int, int]:
+        """Its sequence number, and the bytes of its stats; 0 if there is none, or one that was not made to its end."""
+        found = self._database.rows("SELECT seq, length(stats) FROM listing WHERE collection = ? ORDER BY part", (self._collection,))
+        if not found or found[-1][1] or len({seq for seq, _size in found}) > 1:
+            return 0, 0
+        return found[0][0], sum(size for _seq, size in found)
 
     def drop(self) -> None:
         """Have none until it is renewed."""
         self._database.execute("DELETE FROM listing WHERE collection = ?", (self._collection,))
 
     def renew(self) -> None:
-        """Make it anew if that pays. Rows may change meanwhile: they are then newer than it."""
+        """Make it anew if that pays, in parts: nobody waits for the journal longer than one takes. Rows may change meanwhile: they are then
+        newer than it."""
         if not self.stale():
             return
-        seq, made = self._items.seq, Listing.of(self._items.each_glance())
-        if max(len(made.keys), len(made.stats)) > limits.MAX_LISTING:
-            return
-        # Of that collection alone: its number may be another one's by now.
-        self._database.execute(
-            "INSERT OR REPLACE INTO listing (collection, seq, names, stats) "
-            "SELECT id, ?, ?, ? FROM collection WHERE id = ? AND replica = ?",
-            (seq, made.keys, made.stats, self._collection, self._replica),
-        )
+        seq, glances = self._items.seq, self._items.each_glance()
+        self.drop()
+        for number in count():
+            part = Listing.of(islice(glances, _PART))
+            # Of that collection alone: its number may be another one's by now.
+            self._database.execute(
+                "INSERT OR REPLACE INTO listing (collection, part, seq, keys, stats) "
+                "SELECT id, ?, ?, ?, ? FROM collection WHERE id = ? AND replica = ?",
+                (number, seq, part.keys, part.stats, self._collection, self._replica),
+            )
+            if not part.keys:
+                return

@@ -126,12 +126,14 @@ CREATE INDEX record_text_uid ON record_text (collection, uid) WHERE uid != '';
 CREATE INDEX record_text_digest ON record_text (collection, digest);
 CREATE INDEX record_text_loose ON record_text (collection) WHERE loose = 1;
 
--- The tree as its rows were at a sequence number, in one piece (twsync.store.listing).
+-- The tree as its rows were at a sequence number (twsync.store.listing), in parts by key. The last part is empty: without it there is none.
 CREATE TABLE listing (
-    collection INTEGER PRIMARY KEY REFERENCES collection (id),
+    collection INTEGER NOT NULL REFERENCES collection (id),
+    part       INTEGER NOT NULL,
     seq        INTEGER NOT NULL,
-    names      BLOB NOT NULL,
-    stats      BLOB NOT NULL
+    keys       BLOB NOT NULL,
+    stats      BLOB NOT NULL,
+    UNIQUE (collection, part)
 );
 
 -- What stood at a key until sequence number `ended`. What stands there now, the item table says.
