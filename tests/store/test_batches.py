@@ -91,14 +91,14 @@ def test_a_listing_is_that_of_the_directory(many: Batches, folder: int, tmp_path
     (tmp_path / "link").symlink_to("nowhere")
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "fifo").chmod(0o4711)
-    listed = list(many.entries(folder))
+    listed = list(many.known(b"", b"", b"", b"").differing(folder, b""))
     assert len(listed) == len(names)
     for name, found in listed:
         names.remove(name)
         there = os.stat(name, dir_fd=folder, follow_symlinks=False)
         kept = stat.S_IFMT(there.st_mode) | there.st_mode & 0o777
         assert found == (there.st_size, there.st_mtime_ns, there.st_ctime_ns, there.st_ino, kept, 0)
-    assert list(many.entries(folder)) == []
+    assert list(many.known(b"", b"", b"", b"").differing(folder, b"")) == []
 
 
 def test_what_cannot_be_listed(many: Batches, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_what_cannot_be_listed(many: Batches, tmp_path: Path) -> None:
     fd = os.open(tmp_path / "file", os.O_RDONLY)
     try:
         with pytest.raises(NotADirectoryError):
-            list(many.entries(fd))
+            list(many.known(b"", b"", b"", b"").differing(fd, b""))
     finally:
         os.close(fd)
 

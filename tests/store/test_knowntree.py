@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from two_scans import renew
 
 from twsync.reconcile.model import Kind
-from twsync.store import differing, items, knowntree, walk
+from twsync.store import differing, items, knowntree
 from twsync.store import listing as kept
 from twsync.store.batches import Found
 from twsync.store.ignore import Ignore
@@ -131,7 +131,7 @@ def test_what_goes_between_its_listing_and_the_look_at_it_is_gone(host, singly, 
     host.write("d/b")
     host.learn()
     renew(host.rows.listing)
-    genuine = walk.entries_of
+    genuine = differing.entries_of
 
     def meanwhile(fd: int) -> Iterator[tuple[bytes, Found]]:
         (host.root / "d" / "a").unlink(missing_ok=True)
@@ -140,8 +140,7 @@ def test_what_goes_between_its_listing_and_the_look_at_it_is_gone(host, singly, 
             if name == b"b":
                 yield b"a", (0, 0, 0, 0, 0, errno.ENOENT)
 
-    for module in (walk, differing):
-        monkeypatch.setattr(module, "entries_of", meanwhile)
+    monkeypatch.setattr(differing, "entries_of", meanwhile)
     found = host.look()
     assert [(row.key, row.item.live) for row in found.changes] == [(b"d", True), (b"d/a", False)]
     assert found.skipped == []

@@ -20,14 +20,13 @@ from twsync.records import Family
 from twsync.store import batches
 from twsync.store import listing as kept
 from twsync.store.batches import DIFFERS, EQUAL, Found
-from twsync.store.differing import Known, known
+from twsync.store.differing import Known, entries_of, known
 from twsync.store.journal import Journal
 from twsync.store.listing import Listing
 from twsync.store.paths import Gate
 from twsync.store.recordfolder import RecordFolder
 from twsync.store.recordjournal import RecordJournal
 from twsync.store.scan import ScanResult, scan
-from twsync.store.walk import entries_of
 
 
 @pytest.fixture(params=["in_c", "singly"])

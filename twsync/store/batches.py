@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from struct import Struct
-from typing import Any
 
 from twsync import delta, limits
 
@@ -50,13 +48,6 @@ class Batches:
         #: portable, avx2 or avx512.
         self.KERNEL: str = ffi.string(lib.twf_kernel_name(self._kernel)).decode()
 
-    def entries(self, fd: int) -> Iterator[tuple[bytes, Found]]:
-        """Names in an open directory, with their stat; of the mode type and permissions.
-
-        :raises OSError: it cannot be listed.
-        """
-        return self.listed(fd, lambda names, used, stats, count: count)
-
     def known(self, keys: bytes, stats: bytes, suffix: bytes, own: bytes) -> KnownInC:
         """A tree as it is known; see `twsync.store.differing.Known`.
 
@@ -66,24 +57,6 @@ class Batches:
         :raises ValueError: there is not a stat for each key, or a key is empty.
         """
         return KnownInC(self, keys, stats, suffix, own)
-
-    def listed(self, fd: int, keep: Callable[[Any, Any, Any, int], int]) -> Iterator[tuple[bytes, Found]]:
-        """Entries, some thousand at a time.
-
-        :param keep: is given names, their size, stats and how many there are; puts those that are wanted first, and returns how many.
-        """
-        ffi = self._ffi
-        names, stats, used = self._new("char[]", _NAMES), self._new("twf_stat[]", _ENTRIES), self._new("size_t *")
-        while True:
-            used[0] = _NAMES
-            count = self._lib.twf_list(fd, names, used, stats, _ENTRIES)
-            if count < 0:
-                raise OSError(-count, os.strerror(-count))
-            if not count:
-                return
-            kept = keep(names, used, stats, count)
-            found = _FOUND.iter_unpack(bytes(ffi.buffer(stats, kept * _FOUND.size)))
-            yield from zip(bytes(ffi.buffer(names, used[0])).split(b"\0")[:-1], found, strict=True)
 
     def contents(self, fd: int, names: Sequence[bytes]) -> Iterator[tuple[bytes, Found]]:
         """Content ids of the small files of an open directory, with the stat that belongs to each."""
@@ -192,10 +165,20 @@ class KnownInC:
 
     def differing(self, fd: int, prefix: bytes) -> Iterator[tuple[bytes, Found]]:
         """Entries of a directory that are not as they are known, and directories."""
-        lib = self._files._lib
-        key = self._files._new("char[]", len(prefix) + lib.TWF_NAME)
-        self._files._ffi.memmove(key, prefix, len(prefix))
-        return self._files.listed(fd, partial(lib.twf_differing, self._known, key, len(prefix), self._suffix, self._own))
+        ffi, lib, new = self._files._ffi, self._files._lib, self._files._new
+        key = new("char[]", len(prefix) + lib.TWF_NAME)
+        ffi.memmove(key, prefix, len(prefix))
+        names, stats, used = new("char[]", _NAMES), new("twf_stat[]", _ENTRIES), new("size_t *")
+        while True:
+            used[0] = _NAMES
+            count = lib.twf_list(fd, names, used, stats, _ENTRIES)
+            if count < 0:
+                raise OSError(-count, os.strerror(-count))
+            if not count:
+                return
+            kept = lib.twf_differing(self._known, key, len(prefix), self._suffix, self._own, names, used, stats, count)
+            found = _FOUND.iter_unpack(bytes(ffi.buffer(stats, kept * _FOUND.size)))
+            yield from zip(bytes(ffi.buffer(names, used[0])).split(b"\0")[:-1], found, strict=True)
 
     def missing(self) -> list[bytes]:
         """Keys that were not met."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from stat import S_ISDIR
 from typing import Protocol
@@ -10,7 +12,7 @@ from twsync.store import batches
 from twsync.store.batches import DIFFERS, EQUAL, Found
 from twsync.store.listing import STAT, Listing
 from twsync.store.root import OWN
-from twsync.store.walk import entries_of
+from twsync.store.walk import found_of
 
 
 class Known(Protocol):
@@ -52,6 +54,17 @@ def known(listing: Listing, suffix: bytes) -> Known:
     if batches.NATIVE is not None:
         return batches.NATIVE.known(listing.keys, listing.stats, suffix, OWN)
     return _Singly(listing, suffix)
+
+
+def entries_of(fd: int) -> Iterator[tuple[bytes, Found]]:
+    """Names in an open directory, and what lstat says of each."""
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            try:
+                found = found_of(entry.stat(follow_symlinks=False))
+            except OSError as error:
+                found = (0, 0, 0, 0, 0, error.errno or errno.EIO)
+            yield os.fsencode(entry.name), found
 
 
 class _Singly:

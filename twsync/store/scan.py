@@ -94,7 +94,7 @@ def scan(
             known, unmet = _some(walk, only, journal), iter(walk.known)
         else:
             tree = KnownTree(journal, suffix)
-            walk.known, walk.entries, known = tree.rows, tree.entries, tree.known
+            walk.known, known = tree.rows, tree.known
 
             def halfway(found: int, hashed: int) -> None:
                 (progress or _silent)(found + tree.passed, hashed)
@@ -104,7 +104,7 @@ def scan(
             if begun is not None:
                 begun(known)
             walk.progress = halfway
-            walk.tree()
+            walk.tree(tree.entries)
             walk.found += tree.passed
             unmet, outdated = tree.missing(), tree.outdated
         changes = findings.take(walk)

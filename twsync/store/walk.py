@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -35,24 +35,14 @@ _TYPE = 0o170000
 _REGULAR, _DIRECTORY = 0o100000, 0o040000
 
 
+#: Of an open directory and its key with a slash: names that have to be looked at, and what lstat says of each.
+Entries = Callable[[int, bytes], Iterable[tuple[bytes, Found]]]
+
+
 def found_of(found: os.stat_result) -> Found:
     """An lstat as the batches give it."""
     stat = Stat.of(found)
     return stat.size, stat.mtime_ns, stat.ctime_ns, stat.ino, found.st_mode & (_TYPE | PERMISSIONS), 0
-
-
-def entries_of(fd: int) -> Iterator[tuple[bytes, Found]]:
-    """Names in an open directory, and what lstat says of each."""
-    if batches.NATIVE is not None:
-        yield from batches.NATIVE.entries(fd)
-        return
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            try:
-                found = found_of(entry.stat(follow_symlinks=False))
-            except OSError as error:
-                found = (0, 0, 0, 0, 0, error.errno or errno.EIO)
-            yield os.fsencode(entry.name), found
 
 
 #: Threads that hash small files while the walk goes on, files of one go, and how many goes the walk is ahead.
@@ -88,8 +78,6 @@ class Walk:
     progress: Callable[[int, int], None]
     known: dict[bytes, Glance]
     "Live rows that were not met yet; what is left in the end has vanished."
-    entries: Callable[[int, bytes], Iterable[tuple[bytes, Found]]] = lambda fd, _prefix: entries_of(fd)
-    "What has to be looked at in an open directory: see `KnownTree.entries`."
     seen: list[Seen] = field(default_factory=list)
     skipped: list[tuple[bytes, str]] = field(default_factory=list)
     unknown: set[bytes] = field(default_factory=set)
@@ -103,13 +91,16 @@ class Walk:
     held: set[int] = field(default_factory=set)
     "Descriptors of the directories that they are in."
 
-    def tree(self) -> None:
-        """Walk everything below the root."""
+    def tree(self, entries: Entries) -> None:
+        """Walk everything below the root.
+
+        :param entries: see `KnownTree.entries`.
+        """
         below = [b""]
         try:
             with self.beside:
                 while below:
-                    below += self._directory(below.pop())
+                    below += self._directory(below.pop(), entries)
                     self.progress(self.found, self.hashed)
                     if self.cancelled():
                         raise StoreError("The scan was cancelled.", "cancelled")
@@ -144,7 +135,7 @@ class Walk:
                 above = above.rpartition(b"/")[0]
         return self.ignore.matches(key)
 
-    def _directory(self, parent: bytes) -> list[bytes]:
+    def _directory(self, parent: bytes, entries: Entries) -> list[bytes]:
         """One directory; returns the keys of those below it."""
         try:
             fd = self.gate.open_directory(parent)
@@ -156,7 +147,7 @@ class Walk:
             self._skip(parent, error)
             return []
         try:
-            return self._entries(fd, parent)
+            return self._entries(fd, parent, entries)
         except OSError as error:
             if not parent:
                 raise fatal(error, self.gate.root) or StoreError("The collection's folder cannot be listed.", "disk-error") from error
@@ -165,13 +156,13 @@ class Walk:
         finally:
             os.close(fd)
 
-    def _entries(self, fd: int, parent: bytes) -> list[bytes]:
+    def _entries(self, fd: int, parent: bytes, entries: Entries) -> list[bytes]:
         below = []
         prefix = parent + b"/" if parent else b""
         met, plain, matches = self.known.pop, self.ignore.trivial, self.ignore.matches
         count = 0
         new: list[tuple[bytes, bytes, Found]] = []
-        for name, found in self.entries(fd, prefix):
+        for name, found in entries(fd, prefix):
             key = prefix + name
             directory = found[4] & _TYPE == _DIRECTORY
             if (not plain or name.startswith(b".twsync")) and matches(key, directory):
