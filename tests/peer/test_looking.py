@@ -165,10 +165,12 @@ def test_a_look_that_is_not_wanted_any_more_ends_soon(world, looks, monkeypatch)
         one.write(f"d{number}/file", "content")
     reached, seen = Event(), []
 
-    def cancelled_later(self, parent, genuine=scanning.Walk._directory):
+    genuine = scanning.Walk._directory
+
+    def cancelled_later(self, parent, entries):
         seen.append(parent)
         reached.wait(15)
-        return genuine(self, parent)
+        return genuine(self, parent, entries)
 
     monkeypatch.setattr(scanning.Walk, "_directory", cancelled_later)
     look = looks.begin(one)
