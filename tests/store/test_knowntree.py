@@ -327,8 +327,10 @@ def test_one_that_was_not_made_to_its_end_is_none(host, monkeypatch: pytest.Monk
     assert len(made) == 3
     for damage in (
         "DELETE FROM listing WHERE part = 2",
+        "DELETE FROM listing WHERE part = 0",
+        "DELETE FROM listing WHERE part = 1",
         "UPDATE listing SET seq = 7 WHERE part = 0",
-        "INSERT INTO listing VALUES (1, 9, 8, x'61', x'62')",
+        "INSERT INTO listing VALUES (1, 3, 8, x'61', x'62')",
     ):
         database.execute(damage)
         assert host.rows.listing.load() == (0, Listing(b"", b""))

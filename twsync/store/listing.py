@@ -73,10 +73,11 @@ class KeptListing:
 
     def _made(self) -> tuple[int, int]:
         """Its sequence number, and the bytes of its stats; 0 if there is none, or one that was not made to its end."""
-        found = self._database.rows("SELECT seq, length(stats) FROM listing WHERE collection = ? ORDER BY part", (self._collection,))
-        if not found or found[-1][1] or len({seq for seq, _size in found}) > 1:
-            return 0, 0
-        return found[0][0], sum(size for _seq, size in found)
+        sql = "SELECT part, seq, length(stats) FROM listing WHERE collection = ? ORDER BY part"
+        parts, seqs, sizes = zip(*self._database.rows(sql, (self._collection,)) or [(0, 0, 0)], strict=True)
+        # Two that make it at once write parts of the same, or of different ones.
+        whole = parts == tuple(range(len(parts))) and len(set(seqs)) == 1 and not sizes[-1]
+        return (seqs[0], sum(sizes)) if whole else (0, 0)
 
     def drop(self) -> None:
         """Have none until it is renewed."""
