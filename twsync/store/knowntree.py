@@ -1,7 +1,7 @@
 """The tree as the journal knows it: so that a scan costs what has changed, and for the rest only a look.
 
-The journal keeps the tree in one piece, as its rows were at a sequence number. What differs from that, and rows that have changed since,
-are looked at as every scan does; that the rest is unchanged the piece alone says. It may be old: a row that was only refreshed has the
+The journal keeps the tree as one listing, as its rows were at a sequence number. What differs from that, and rows that have changed since,
+are looked at as every scan does; that the rest is unchanged the listing alone says. It may be old: a row that was only refreshed has the
 content it had. When much differs from it, all rows are read, and it is made anew after the session.
 """
 

@@ -1,4 +1,4 @@
-"""The tree of a collection in one piece, as the journal keeps it, so that a scan need not read its rows; see `twsync.store.knowntree`.
+"""The tree of a collection as one list, which the journal keeps, so that a scan need not read its rows; see `twsync.store.knowntree`.
 
 It is a list of keys and one of stats, the stats laid out as C has them on this machine. Whatever stands there is compared only: on
 another machine, where they mean something else, every entry differs.

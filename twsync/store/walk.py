@@ -77,7 +77,7 @@ class Walk:
     cancelled: Callable[[], bool]
     progress: Callable[[int, int], None]
     known: dict[bytes, Glance]
-    "Live rows that were not met yet; what is left in the end has vanished."
+    "Live rows of what is looked at; whoever meets one takes it out."
     seen: list[Seen] = field(default_factory=list)
     skipped: list[tuple[bytes, str]] = field(default_factory=list)
     unknown: set[bytes] = field(default_factory=set)
