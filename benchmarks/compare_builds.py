@@ -4,7 +4,7 @@
 
 OLD and NEW are each a git revision, a source tree with its core built, or the interpreter of a virtual environment. What is compared is
 processor time, of all daemons together: other work on the machine takes wall time from one run and not from the next, but hardly changes
-how much work a run is. Both builds are up at the same time and take each state of the source one directly after the other, old first in
+how much work a run is. Both builds are up at the same time and take each state of equal sources one directly after the other, old first in
 one pair and new first in the next, so that what does change (caches, clock rate) changes for both; and only ratios within pairs count. All
 daemons start anew a few times, since one process may be luckier with its memory than another. The code that measures is this tree's for
 both. Ends with 1 if a case became slower, for sure and by more than the tolerance.
@@ -89,7 +89,7 @@ def compare(builds: dict[str, Build], options: argparse.Namespace) -> dict[str, 
                 for number in range(start, options.pairs, starts):
                     for series in SERIES.values():
                         if names & {case.name for case in series}:
-                            one_round(series, names, sides, at, sizes, number // starts, record)
+                            one_round(series, names, sides, at, sizes, number // starts, record, apart=True)
             print(f"{start + 1} of {starts} parts", file=sys.stderr, flush=True)
     known = {side: builds[side].name for side in SIDES}
     return {**known, "mib": options.mib, "files": options.files, "machine": facts(), "load": [before, load()], "runs": runs}

@@ -27,24 +27,40 @@ Record = Callable[[str, str, Run], None]
 MAKERS = {"twsync": twsync_tool, "rsync": rsync_tool, "rsync-ssl": rsync_ssl_tool, "rdiff": rdiff_tool}
 
 
-def one_round(series: Sequence[Case], only: set[str], tools: Sequence[Tool], at: Place, sizes: Sizes, number: int, record: Record) -> None:
-    """All states of one series, by all tools; the states before a wanted one are synchronised too, but not recorded."""
-    source = at.path / "source"
-    source.mkdir()
+def one_round(
+    series: Sequence[Case],
+    only: set[str],
+    tools: Sequence[Tool],
+    at: Place,
+    sizes: Sizes,
+    number: int,
+    record: Record,
+    *,
+    apart: bool = False,
+) -> None:
+    """All states of one series, by all tools; the states before a wanted one are synchronised too, but not recorded.
+
+    :param apart: each tool gets a source of its own: a folder is a collection of one twsync, and of no other.
+    """
     last = max(place for place, case in enumerate(series) if case.name in only)
     taking = [tool for tool in tools if not (tool.one_file and series is SMALL)]
     order = taking[number % len(taking) :] + taking[: number % len(taking)] if taking else []
-    destinations = {tool.name: tool.begin(source, number) for tool in order}
+    sources = {tool.name: at.path / (f"source-{tool.name}" if apart else "source") for tool in order}
+    for source in set(sources.values()):
+        source.mkdir()
+    destinations = {tool.name: tool.begin(sources[tool.name], number) for tool in order}
     for case in series[: last + 1]:
-        case.prepare(source, at.path / "original", sizes)
+        for source in set(sources.values()):
+            case.prepare(source, at.path / "original", sizes)
         for tool in order:
             run = tool.sync()
-            require_same(source, destinations[tool.name], tool.name)
+            require_same(sources[tool.name], destinations[tool.name], tool.name)
             if case.name in only:
                 record(case.name, tool.name, run)
     for tool in order:
         tool.end()
-    shutil.rmtree(source)
+    for source in set(sources.values()):
+        shutil.rmtree(source)
 
 
 def measure(
