@@ -16,7 +16,7 @@ from pathlib import Path
 import compare_builds
 import pytest
 from whole_system import write
-from wholesystem import rdiff_tool, rsync_ssl_tool, rsync_tool
+from wholesystem import bare_tool, rdiff_tool, rsync_ssl_tool, rsync_tool
 from wholesystem.builds import REPOSITORY, Build, BuildError
 from wholesystem.buildtool import build_tool
 from wholesystem.cases import CASES, Sizes
@@ -28,6 +28,8 @@ from wholesystem.sameness import require_same
 from wholesystem.summary import Ratio, outside, paired_ratio
 from wholesystem.tool import Missing
 from wholesystem.twsync_tool import twsync_tool
+
+from twsync.transport.openssl import openssl
 
 
 def size(name: str, usual: int) -> int:
@@ -41,6 +43,7 @@ def test_beside_rsync_and_rdiff(tmp_path: Path) -> None:
     print("\n" + table)
     assert set(result["cases"]) == set(CASES)
     assert json.loads((tmp_path / "whole-system.json").read_text()) == result
+    assert ("bare" in result["cases"]["edits"]) == (openssl is not None)
     for name in ("rsync", "rsync-ssl", "rdiff"):
         assert any(name in tools for tools in result["cases"].values()) or f"no {name} here" in table
     if "rsync" not in result["missing"]:
@@ -50,9 +53,11 @@ def test_beside_rsync_and_rdiff(tmp_path: Path) -> None:
 def test_missing_tools_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (rsync_tool, rsync_ssl_tool, rdiff_tool):
         monkeypatch.setattr(module.shutil, "which", lambda name: None)
-    result = measure(Sizes(1, 20), 1, ["new", "first"], ["rsync", "rsync-ssl", "rdiff"], quiet=True)
-    assert set(result["missing"]) == {"rsync", "rsync-ssl", "rdiff"}
+    monkeypatch.setattr(bare_tool, "openssl", None)
+    result = measure(Sizes(1, 20), 1, ["new", "first"], ["rsync", "rsync-ssl", "rdiff", "bare"], quiet=True)
+    assert set(result["missing"]) == {"rsync", "rsync-ssl", "rdiff", "bare"}
     assert "apt install rsync" in markdown(result)
+    assert bare_tool.MISSING.advice in markdown(result)
 
 
 def test_daemons_end_whatever_happens(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wholesystem.bare import DUTIES
 from wholesystem.cases import CASES, FULL_FILES, FULL_MIB, PEAK_WANTED, SERIES, Sizes
 from wholesystem.summary import spread
 
@@ -85,6 +86,26 @@ def ratios(result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def duties(result: dict[str, Any]) -> list[str]:
+    """The table of what the large file costs whatever program is around it."""
+    sizes = Sizes(result["mib"], result["files"])
+    found = {case: tools["bare"] for case, tools in result["cases"].items() if "bare" in tools}
+    if not found:
+        return []
+    heads = ["work", "twsync s", "bare s", "rsync s", "processor s: twsync", "bare", "of that: " + DUTIES[0], *DUTIES[1:]]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for case, runs in found.items():
+        cells = [time_cell(result, case, tool) for tool in ("twsync", "bare", "rsync")]
+        cells += [cpu_cell(result, case, tool) for tool in ("twsync", "bare")]
+        cells += [f"{spread([run['details'][duty] for run in runs]).median:.2f}" for duty in DUTIES]
+        lines.append("| " + " | ".join([CASES[case].heading(sizes), *cells]) + " |")
+    said = [
+        "bare: a process that sends the file and one that receives it, with TLS 1.3, both hashes and fsync, and nothing else, one thread",
+        "each (`benchmarks/wholesystem/bare.py`).",
+    ]
+    return [*lines, "", *said, ""]
+
+
 def peaks(result: dict[str, Any]) -> list[str]:
     """The table of memory: the highest of all rounds."""
     sizes = Sizes(result["mib"], result["files"])
@@ -120,4 +141,6 @@ def markdown(result: dict[str, Any]) -> str:
         f"Load averages before {load['before']}, after {load['after']}: above the number of CPUs, other work took part of them.",
         f"`{result['command']}`, {machine['time']}",
     ]
-    return "\n".join(["# twsync beside rsync and rdiff", "", *said, "", *ratios(result), "", *peaks(result), "", *facts, ""])
+    return "\n".join(
+        ["# twsync beside rsync and rdiff", "", *said, "", *ratios(result), "", *duties(result), *peaks(result), "", *facts, ""]
+    )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from wholesystem.bare_tool import bare_tool
 from wholesystem.cases import SERIES, SMALL, Case, Sizes
 from wholesystem.inputs import MIB
 from wholesystem.machine import facts, load
@@ -24,7 +25,7 @@ from wholesystem.twsync_tool import twsync_tool
 SMALL_FILE = 8192
 #: ``record(case, tool, run)``
 Record = Callable[[str, str, Run], None]
-MAKERS = {"twsync": twsync_tool, "rsync": rsync_tool, "rsync-ssl": rsync_ssl_tool, "rdiff": rdiff_tool}
+MAKERS = {"twsync": twsync_tool, "rsync": rsync_tool, "rsync-ssl": rsync_ssl_tool, "rdiff": rdiff_tool, "bare": bare_tool}
 
 
 def one_round(

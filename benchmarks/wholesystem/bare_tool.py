@@ -1,0 +1,81 @@
+"""The duties of a large file as a tool: two processes and a TLS connection, see `bare`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from twsync.demo.commands import LOOPBACK
+from twsync.transport.keys import create_device
+from twsync.transport.openssl import OpenSSL, openssl
+from twsync.transport.tls import data_client
+from wholesystem.bare import Line, Stopwatch, give
+from wholesystem.tool import Missing, Run
+
+MISSING = Missing("bare", "a large file's duties alone are not measured, since twsync's C core is not in use")
+_HERE = Path(__file__).parent
+
+
+class BareTool:
+    """The one file of the source, sent by this process and received by another."""
+
+    name = "bare"
+    one_file = True
+
+    def __init__(self, folder: Path, functions: OpenSSL) -> None:
+        self._folder, self._functions = folder, functions
+        self._device = create_device(folder / "keys")
+        self._source = self._destination = folder
+
+    def begin(self, source: Path, number: int) -> Path:
+        """An empty folder."""
+        self._source, self._destination = source, self._folder / str(number)
+        self._destination.mkdir()
+        return self._destination
+
+    def sync(self) -> Run:
+        """Send the file, as a delta if there is an old one; what each duty took at both ends is in the details."""
+        (new,) = (path for path in self._source.iterdir() if path.is_file())
+        old, made, signature = self._destination / new.name, self._folder / "made", self._folder / "signature"
+        watch = Stopwatch()
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            near = socket.create_connection(listening.getsockname())
+            far = listening.accept()[0]
+        words = [far.fileno(), self._folder / "keys", made, new.stat().st_size, signature, *([old] if old.exists() else [])]
+        command = [sys.executable, str(_HERE / "bare_receiver.py"), *map(str, words)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_HERE.parent), *filter(None, sys.path)])}
+        with near, far, subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, pass_fds=[far.fileno()]) as receiver:
+            far.close()
+            connection = data_client(self._device, self._device.fingerprint).clientConnectionForTLS(None)  # type: ignore[arg-type]
+            line = Line(self._functions, connection, near, watch)
+            began = time.perf_counter()
+            give(line, new, signature.read_bytes() if old.exists() else None, watch)
+            wall = time.perf_counter() - began
+            line.close()
+            assert receiver.stdout is not None
+            there = json.loads(receiver.stdout.read())
+        made.replace(old)
+        duties = {duty: round(seconds + there[duty], 4) for duty, seconds in watch.seconds.items()}
+        return Run(round(wall, 4), cpu=round(sum(duties.values()), 4), details=duties)
+
+    def end(self) -> None:
+        """Remove the destination."""
+        shutil.rmtree(self._destination)
+
+
+@contextmanager
+def bare_tool(folder: Path) -> Iterator[BareTool | Missing]:
+    """The tool, if the C core is in use."""
+    if openssl is None:
+        yield MISSING
+        return
+    folder.mkdir()
+    yield BareTool(folder, openssl)
