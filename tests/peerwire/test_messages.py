@@ -100,6 +100,7 @@ BAD = {
     "delta from an offset": wire(type="want", bundles=[], files=[[1, b"a", C, "delta", 5]]),
     "unknown status": wire(type="file", transfer=1, status="maybe", size=0),
     "size beyond files": wire(type="file", transfer=1, status="ok", size=2**63),
+    "unknown status in a bundle": wire(type="bundle", transfer=1, files=[["ok", 1], ["maybe", 0]]),
     "large file in a bundle": wire(type="bundle", transfer=1, files=[["ok", SMALL_FILE + 1]]),
     "size of what does not come": wire(type="bundle", transfer=1, files=[["changed", 1]]),
     "skipped outside": wire(type="skipped", items=[[b"/etc/passwd", "x"]]),
