@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass, field
+from itertools import islice
 
 from twisted.internet.defer import Deferred
 
@@ -119,16 +120,16 @@ class Comparison:
         # All rows must be said before the first counterpart is.
         await sending
         self._dialogue.check()
-        reply = await self._work.read(answer, self._journal, self._ignore, dict(inventory.rows), set(sent), blocked, everything)
+        reply = await self._work.read(answer, self._journal, self._ignore, inventory.rows, sent.keys(), blocked, everything)
         self._dialogue.check()
         answered = {item.key: item for item in reply.items}
         self.offered.update(answered)
         compared.mine.update(answered)
         sending = self._tasks.start(self._send_counterparts(reply))
-        before = set(inventory.rows)
+        before = len(inventory.rows)
         await self._hear_counterparts(inventory, sent)
         await sending
-        await self._work.read(own_changes_known, self._journal, {key: inventory.rows[key] for key in inventory.rows.keys() - before})
+        await self._work.read(own_changes_known, self._journal, dict(islice(inventory.rows.items(), before, None)))
         self._dialogue.check()
         self._received += len(inventory.rows)
         compared.theirs = inventory.rows

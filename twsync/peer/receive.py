@@ -22,7 +22,7 @@ from twsync.peer.largereceive import Answer, LargeFiles
 from twsync.peer.needs import Need
 from twsync.peer.prefetch import Prefetch
 from twsync.peer.smallahead import SmallAhead
-from twsync.peer.smallfiles import claim_all, find_here, with_content
+from twsync.peer.smallfiles import claim_all, find_here, with_contents
 from twsync.peer.streams import Workshop
 from twsync.peer.tasks import Tasks
 from twsync.peerwire import messages
@@ -212,7 +212,7 @@ class Getter:
         return self._numbers
 
     def _resolve_each(self, done: list[tuple[Need, list[Staged]]]) -> None:
-        self._resolve([need for need, _staged in done], [change for need, staged in done for change in with_content(need, staged)])
+        self._resolve([need for need, _staged in done], with_contents(done))
 
     def _resolve(self, needs: Sequence[Need], changes: list[Change]) -> None:
         """These needs are met: their changes with what is staged for them."""

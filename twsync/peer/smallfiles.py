@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from twsync.errors import ProtocolError
 from twsync.peer.needs import Need
@@ -39,13 +39,19 @@ def claim_all(here: Sequence[tuple[Need, Staged]], staging: Staging) -> list[Cha
         if len(need.changes) == 1:
             changes.append(_with(need.changes[0], staged))
         else:
-            changes += with_content(need, for_all(need, staged, staging))
+            changes += with_contents([(need, for_all(need, staged, staging))])
     return changes
 
 
-def with_content(need: Need, staged: Sequence[Staged]) -> list[Change]:
-    """The changes of a need with their staged files."""
-    return [_with(change, one) for change, one in zip(need.changes, staged, strict=True)]
+def with_contents(done: Iterable[tuple[Need, Sequence[Staged]]]) -> list[Change]:
+    """The changes of needs with their staged files, one for each change."""
+    changes: list[Change] = []
+    for need, staged in done:
+        if len(need.changes) == 1 == len(staged):  # as nearly all, and a `zip` for each takes twice the time of a change
+            changes.append(_with(need.changes[0], staged[0]))
+        else:
+            changes += [_with(change, one) for change, one in zip(need.changes, staged, strict=True)]
+    return changes
 
 
 def _with(change: Change, staged: Staged) -> Change:

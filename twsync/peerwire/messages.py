@@ -202,9 +202,10 @@ class Bundle(Message, frozen=True, tag="bundle"):
 
     def check(self) -> None:
         """Each has a status, and only a file that is there has a size."""
-        if not _STATUSES.issuperset([status for status, _size in self.files]):
+        statuses = {status for status, _size in self.files}
+        if not statuses <= _STATUSES:
             raise ProtocolError("a status that no file has")
-        if any(size and status != "ok" for status, size in self.files):
+        if statuses != {"ok"} and any(size and status != "ok" for status, size in self.files):
             raise ProtocolError("a size on a file that does not come")
 
 
