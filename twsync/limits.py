@@ -181,6 +181,8 @@ STAGING_AGE = 14 * 86400.0
 STAGING_BYTES = 8 * 1024 * MIB
 #: Folders one session may open in the trash for one name that comes up again and again.
 MAX_TRASH_GENERATIONS = 1000
+#: Days that a trash can be told to be kept: a hundred years, so that the time before them is one that a clock can show.
+MAX_TRASH_DAYS = 36_500
 #: Seconds to wait for another process to finish writing the journal.
 JOURNAL_BUSY = 10.0
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import threading
+import time
 from unittest.mock import MagicMock
 
 import pytest
@@ -127,6 +128,73 @@ def test_trash_of_a_missing_folder_is_told(twsync, used, tmp_path):
     assert (said.code, said.json) == (0, [])
     assert "photos" in said.err
     assert twsync("trash", "list", "photos", config=used).code == 1
+
+
+def test_trash_is_emptied(twsync, used, tmp_path):
+    old = tmp_path / "files" / ".twsync" / "trash" / "20200101T000000Z-s"
+    (old / "d").mkdir(parents=True)
+    (old / "d" / "x.txt").write_bytes(bytes(2048))
+    twsync("conflicts", "resolve", "1", "--keep", "theirs", config=used)
+    assert len(twsync("trash", "list", "--json", config=used).json) == 2
+    said = twsync("trash", "empty", "photos", "--older-than", "30d", "--json", config=used)
+    assert (said.code, said.json) == (0, [{"collection": "photos", "files": 1, "bytes": 2048, "kept": []}])
+    assert not old.exists()
+    assert len(twsync("trash", "list", "--json", config=used).json) == 1
+    said = twsync("trash", "empty", "--all", config=used)
+    assert (said.code, said.out) == (0, "photos: 1 files deleted, 4 B freed\n")
+    assert twsync("trash", "list", "--json", config=used).json == []
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--all", "--older-than", "3d"], ["--older-than", "30"], ["--older-than", "0d"], ["--older-than", "-1d"]]
+)
+def test_what_is_to_be_deleted_is_said_explicitly(words, twsync, used):
+    said = twsync("trash", "empty", "photos", *words, config=used)
+    assert said.code == 2
+    assert "--older-than" in said.err
+    assert words[1:] or "--all" in said.err
+
+
+def test_what_stays_in_the_trash_is_told(twsync, used, tmp_path, monkeypatch):
+    folder = tmp_path / "files" / ".twsync" / "trash" / "20200101T000000Z-s"
+    folder.mkdir(parents=True)
+    (folder / "x.txt").write_bytes(b"x")
+
+    def refused(place):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("twsync.store.place.Place.remove", refused)
+    said = twsync("trash", "empty", "--all", config=used)
+    assert (said.code, said.out.splitlines()[1:]) == (3, ["kept: x.txt of 20200101T000000Z-s (permission-denied)"])
+    said = twsync("trash", "empty", "--all", "--json", config=used)
+    assert said.json[0]["kept"] == [{"session": "20200101T000000Z-s", "item": "x.txt", "reason": "permission-denied"}]
+
+
+def test_a_missing_folder_does_not_keep_other_trash_from_being_emptied(twsync, used, tmp_path):
+    (tmp_path / "more" / ".twsync" / "trash" / "20200101T000000Z-s").mkdir(parents=True)
+    twsync("collection", "add", "more", tmp_path / "more", config=used)
+    (tmp_path / "files").rename(tmp_path / "gone")
+    said = twsync("trash", "empty", "--all", "--json", config=used)
+    assert said.code == 1
+    assert [one.get("error", {}).get("code") for one in said.json] == ["root-missing", None]
+    assert list((tmp_path / "more" / ".twsync" / "trash").iterdir()) == []
+    assert twsync("trash", "empty", "photos", "--all", "--json", config=used).json["error"]["code"] == "root-missing"
+
+
+def test_the_daemon_empties_the_trash_if_it_runs(twsync, used, monkeypatch):
+    """In as many calls as it takes; what stays is told by the last one."""
+    kept = [{"session": "s", "item": "a", "reason": "permission-denied"}]
+    answers = [{"files": 2, "bytes": 5, "complete": done, "kept": kept} for done in (False, True)]
+    daemon = MagicMock()
+    daemon.__enter__.return_value = daemon
+    daemon.call.side_effect = [{"collection": "photos", **answer} for answer in answers]
+    monkeypatch.setattr("twsync.cli.trash.running", lambda settings: daemon)
+    said = twsync("trash", "empty", "photos", "--older-than", "2w", "--json", config=used)
+    assert (said.code, said.json) == (3, [{"collection": "photos", "files": 4, "bytes": 10, "kept": kept}])
+    first, second = daemon.call.call_args_list
+    assert first == second
+    assert first.args[0] == "empty"
+    assert 14 * 86_400 <= time.time() - first.args[1]["before"] / 1e9 < 14 * 86_400 + 600
 
 
 def test_trust(twsync, used, journal):

@@ -31,6 +31,31 @@ def test_a_few_deletes_pass_and_can_be_taken_back(world, laptop, desktop, write,
     same(here, there)
 
 
+def test_the_trash_is_emptied_by_hand_and_by_the_settings(world, laptop, desktop, write, same, eventually):
+    """While the daemon runs: what it holds goes when somebody says so; what is too old goes when a session has ended."""
+    name, here, there = in_step(world, laptop, desktop, write, 10)
+    write(here, {"f003.txt": None, "f004.txt": "changed"})
+    laptop.sync(name, "desktop").expect(0)
+    (emptied,) = desktop.twsync("trash", "empty", name, "--older-than", "1h", "--json").expect(0).document
+    assert emptied["files"] == 0
+    (emptied,) = desktop.twsync("trash", "empty", name, "--all", "--json").expect(0).document
+    assert emptied == {"collection": name, "files": 2, "bytes": 12, "kept": []}
+    trash = there / ".twsync" / "trash"
+    assert list(trash.iterdir()) == []
+
+    settings = desktop.folder / "syncpeer.toml"
+    settings.write_text(settings.read_text().replace(f'name = "{name}"\n', f'name = "{name}"\ntrash_days = 1\n'))
+    world.share(desktop)  # the daemon reads the settings again
+    old = trash / "20200101T000000Z-old"
+    old.mkdir()
+    (old / "a").write_text("old")
+    write(here, {"f005.txt": None})
+    laptop.sync(name, "desktop").expect(0)
+    eventually(lambda: not old.exists())
+    assert len(list(trash.iterdir())) == 1
+    same(here, there)
+
+
 def test_many_deletes_stop_until_allowed(world, laptop, desktop, write, texts, same, refused):
     """More than 25 items and more than a fifth: nothing is touched until a person allows it."""
     name, here, there = in_step(world, laptop, desktop, write, 60)

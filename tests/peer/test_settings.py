@@ -31,12 +31,13 @@ def test_everything():
         DEVICE + f'user = "alice"\nserver_fingerprint = "sha256:{"ab" * 32}"\n'
         '[data]\nlisten = "tcp:5062:interface=192.0.2.7"\nadvertise = ["203.0.113.1:5062"]\n'
         '[api]\nsocket = "/run/twsync.sock"\n[log]\nlevel = "debug"\njson = true\n'
-        + COLLECTION + 'type = "music"\npolicy = "ours"\nignore = ["*.tmp"]\ndevices = ["desktop", "bob/phone"]\n'
+        + COLLECTION + 'type = "music"\npolicy = "ours"\nignore = ["*.tmp"]\ndevices = ["desktop", "bob/phone"]\ntrash_days = 30\n'
     )  # fmt: skip
     found = parse(text, PATH)
     collection = found.collection("photos")
     assert collection.path == Path("/srv/host/photos")
     assert (collection.type, collection.policy, collection.ignore) == ("music", Policy.OURS, ("*.tmp",))
+    assert collection.trash_days == 30
     assert collection.allows("alice/desktop", "alice") and collection.allows("bob/phone", "alice")
     assert not collection.allows("bob/desktop", "alice")
     assert found.socket == Path("/run/twsync.sock")
@@ -80,6 +81,9 @@ def test_the_shipped_file_holds():
         (DEVICE + COLLECTION + 'pth = "x"\n', "did you mean 'path'"),
         (DEVICE + COLLECTION.replace('"photos"\npath', '"pho tos"\npath'), "collection's name"),
         (DEVICE + COLLECTION + 'devices = ["/x"]\n', "bob/laptop"),
+        (DEVICE + COLLECTION + "trash_days = -1\n", "up to 36500 days"),
+        (DEVICE + COLLECTION + "trash_days = 36501\n", "up to 36500 days"),
+        (DEVICE + COLLECTION + "trash_days = 1.5\n", "trash_days"),
         (DEVICE + COLLECTION + COLLECTION, "already a collection"),
         (DEVICE + COLLECTION + COLLECTION.replace('"photos"\npath', '"PHOTOS"\npath'), "already a collection"),
         (DEVICE + COLLECTION + '[[collection]]\nname = "b"\npath = "photos/inside"\n', "overlap"),

@@ -9,16 +9,13 @@ import pytest
 
 from twsync.errors import PathError, StoreError, UserError
 from twsync.reconcile.model import Kind
-from twsync.store.apply import Applier
 from twsync.store.resolution import resolve
 from twsync.store.trash import Trash, folder_name
 
-DAY = 86400 * 10**9
 
-
-def discard(host, *keys: bytes, session: str = "call@host", now_ns: int | None = None) -> None:
+def discard(host, *keys: bytes) -> None:
     host.learn()
-    applier = Applier(host.gate, host.rows, host.staging, session, now_ns=now_ns or time.time_ns())
+    applier = host.applier()
     applier.apply([host.removal(key) for key in keys])
     applier.finish()
 
@@ -88,24 +85,18 @@ def test_long_and_odd_names_go_to_the_trash_and_come_back(host) -> None:
     for one in found:
         assert trash.restore(one.session, one.key) == one.key
     assert host.gate.lstat(deep) is not None
-    discard(host, deep)
-    assert trash.expire(time.time_ns() + 99 * DAY, 1.0, 0) == 0
-    assert trash.list() == []
 
 
-def test_sessions_expire_by_age_and_then_by_size(host) -> None:
-    now = time.time_ns()
-    for age in (40, 3, 2, 1):
-        host.write(f"f{age}", bytes(100))
-        discard(host, b"f%d" % age, session=f"s{age}", now_ns=now - age * DAY)
-    trash = Trash(host.gate)
-    assert [one.key for one in trash.list()] == [b"f1", b"f2", b"f3", b"f40"]
-    assert trash.expire(now, 30 * 86400.0, 10**9) == 100
-    assert [one.key for one in trash.list()] == [b"f1", b"f2", b"f3"]
-    assert trash.expire(now, 30 * 86400.0, 150) == 200
-    assert [one.key for one in trash.list()] == [b"f1"]
-    assert [one.key for one in trash.list(trash.list()[0].session)] == [b"f1"]
-    assert trash.list("other") == []
+def test_what_is_no_sessions_folder_does_not_keep_the_rest_from_being_listed(host) -> None:
+    host.write("a", b"old")
+    discard(host, b"a")
+    top = host.root / ".twsync" / "trash"
+    (top / "stray").write_bytes(b"x")
+    (top / "elsewhere").symlink_to("/")
+    (found,) = Trash(host.gate).list()
+    assert found.key == b"a"
+    with pytest.raises(StoreError):
+        Trash(host.gate).restore("elsewhere", b"etc/hostname")
 
 
 def test_a_session_id_is_no_path() -> None:

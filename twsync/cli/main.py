@@ -29,7 +29,7 @@ COMMANDS = {
     "history": Entry(_LOOK, "twsync.cli.status:history", "Show the sessions of the past."),
     "session": Entry(_LOOK, "twsync.cli.status:session", "Show one session, with its messages."),
     "conflicts": Entry(_MEND, "twsync.cli.conflicts:conflicts", "List and resolve the conflicts that were kept."),
-    "trash": Entry(_MEND, "twsync.cli.trash:trash", "List and restore what sessions replaced or deleted."),
+    "trash": Entry(_MEND, "twsync.cli.trash:trash", "List, restore or delete for good what sessions replaced or deleted."),
     "restore": Entry(_MEND, "twsync.cli.restore:restore", "Bring records back to what they were before a session."),
     "trust": Entry(_MEND, "twsync.cli.devices:trust", "Accept the changed key of a device."),
     "ctl": Entry(_SERVER, "twsync.cli.ctl:ctl", "Set up and look after a control server."),

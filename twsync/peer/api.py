@@ -22,6 +22,8 @@ InThread = Callable[..., Awaitable[Any]]
 
 #: Seconds that an alert waits for this host's registration.
 ALERT_TIMEOUT = 10.0
+#: Nanoseconds that one call empties trash for, far less than its command waits; it calls again for the rest, and sessions get their turn.
+EMPTY_FOR = 10 * 10**9
 
 
 class NoArguments(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,16 +77,25 @@ class RestoreArguments(msgspec.Struct, forbid_unknown_fields=True):
     to: str | None = None
 
 
+class EmptyArguments(msgspec.Struct, forbid_unknown_fields=True):
+    """Of `empty`; a time in nanoseconds since the epoch, null for everything."""
+
+    collection: str
+    before: int | None
+
+
 class Api:
     """Answers calls.
 
     :param reload: reads the settings again; raises ConfigError and changes nothing if they are wrong.
     :param now_ns: nanoseconds since the epoch.
+    :param claim: keeps sessions with SyncML clients from a collection; returns what lets go of it. See `RecordHost.claim`.
     :param more: further calls, by name.
     """
 
     def __init__(
         self, host: Host, caller: Caller, journal: Journal, reload: Callable[[], None], in_thread: InThread, now_ns: Callable[[], int],
+        claim: Callable[[str], Callable[[], None]],
         more: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any, Report], Awaitable[Any]]]] | None = None,
     ) -> None:  # fmt: skip
         self._host = host
@@ -93,12 +104,13 @@ class Api:
         self._reload = reload
         self._in_thread = in_thread
         self._now_ns = now_ns
+        self._claim = claim
         self._calls: dict[str, tuple[type[msgspec.Struct], Callable[[Any, Report], Awaitable[Any]]]] = {
             "ping": (NoArguments, self._ping), "status": (NoArguments, self._status), "devices": (NoArguments, self._devices),
             "reload": (NoArguments, self._reloaded), "sync": (SyncArguments, self._sync),
             "alert": (AlertArguments, self._alert), "trust": (DeviceArguments, self._trust),
             "forget": (CollectionArguments, self._forget), "resolve": (ResolveArguments, self._resolve),
-            "restore": (RestoreArguments, self._restore), **(more or {}),
+            "restore": (RestoreArguments, self._restore), "empty": (EmptyArguments, self._empty), **(more or {}),
         }  # fmt: skip
 
     async def __call__(self, name: str, arguments: dict[str, Any], report: Report) -> object:
@@ -200,6 +212,22 @@ class Api:
         except ValueError:
             raise UserError("The item's name is not in hexadecimal.") from None
         return await self._alone(wanted.collection, mending.restore, self._host.settings, wanted.collection, wanted.session, key, to)
+
+    async def _empty(self, wanted: EmptyArguments, _report: Report) -> object:
+        host, end = self._host, self._now_ns() + EMPTY_FOR
+
+        def stop() -> bool:
+            return host.sessions.stopping or self._now_ns() > end
+
+        def empty() -> dict[str, Any]:
+            release = self._claim(wanted.collection)
+            try:
+                done = mending.empty_trash(host.settings, self._journal, wanted.collection, wanted.before, stop)
+            finally:
+                release()
+            return documents.emptied(wanted.collection, done)
+
+        return await self._alone(wanted.collection, empty)
 
     async def _alone(self, collection: str, work: Callable[..., object], *arguments: object) -> object:
         """Do something to a collection while no session uses it."""

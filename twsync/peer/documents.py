@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from twsync.peer.settings import CollectionSettings, Settings
 from twsync.session.datatypes import SyncProtocol
 from twsync.session.result import Error, SessionResult, State, shown
 from twsync.store.conflicts import Conflict
+from twsync.store.emptying import Emptied
 from twsync.store.journal import Journal
 from twsync.store.sessions import SessionRecord
 from twsync.store.trash import Discarded
@@ -116,3 +118,9 @@ def trash(name: str, found: Iterable[Discarded]) -> list[dict[str, Any]]:
         }
         for thing in found
     ]  # fmt: skip
+
+
+def emptied(name: str, done: Emptied) -> dict[str, Any]:
+    """What emptying a collection's trash came to; what is kept with its session's folder and the reason."""
+    kept = [{"session": shown(os.fsencode(each.session)), "item": shown(each.key) or None, "reason": each.reason} for each in done.kept]
+    return {"collection": name, "files": done.files, "bytes": done.size, "complete": done.complete, "kept": kept}

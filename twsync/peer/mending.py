@@ -5,7 +5,7 @@ Each is done under the daemon's lock: by the daemon itself when it runs, by the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from twsync.records import Family
 from twsync.session.result import shown
 from twsync.store import resolution
 from twsync.store.conflicts import Conflict
+from twsync.store.emptying import Emptied, empty
 from twsync.store.journal import Journal
 from twsync.store.owner import check_owner
 from twsync.store.paths import Gate
@@ -139,6 +140,24 @@ def restore(settings: Settings, name: str, session: str, key: bytes, to: bytes |
     with gate_of(settings, name) as gate:
         used = Trash(gate).restore(session, key, to)
     return {"collection": name, "item": shown(key), "restored": shown(used)}
+
+
+def empty_trash(settings: Settings, journal: Journal, name: str, before_ns: int | None, stop: Callable[[], bool]) -> Emptied:
+    """Delete for good what sessions made before a time put into a collection's trash, or everything in it. Nobody may use those folders.
+
+    :param before_ns: nanoseconds since the epoch; None: everything.
+    :param stop: asked often; True ends it.
+    :raises TwsyncError: there is no such collection, its folder is another's, or the disk refuses.
+    """
+    with gate_of(settings, name) as gate:
+        used: set[str] = set()
+        if name in journal.collections():
+            rows = journal.collection(name)
+            check_owner(gate, rows)
+            # A batch that was cut short: the old content may have left its place, and the next session puts it back.
+            beside = [intent.beside.split(b"/") for intent in rows.intents.pending() if intent.displaced is None and intent.beside]
+            used = {parts[1].decode() for parts in beside}
+        return empty(gate, before_ns, used, stop)
 
 
 def trust(journal: Journal, device: str, announced: str | None, now_ns: int) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from twsync.peer.callee import Callee
 from twsync.peer.caller import Caller
 from twsync.peer.calls import Call, Offer
 from twsync.peer.exchange import Tools
+from twsync.peer.expiring import expire
 from twsync.peer.host import Host
 from twsync.peer.identity import Identity
 from twsync.peer.localapi import LocalInterface
@@ -182,7 +183,7 @@ class PeerService(Service):
         self._invitations = Invitations(self.host, self.caller)
         servers = StockServers(recorder, self._workshop, self._reactor, self._now, self._token, lambda: self._settings.full_name)
         more = RecordCalls(self.host, self.records, self._stock, servers, self._workshop.write).calls
-        api = Api(self.host, self.caller, self.journal, self.reload, self._workshop.write, self._now_ns, more)
+        api = Api(self.host, self.caller, self.journal, self.reload, self._workshop.write, self._now_ns, self.records.claim, more)
         self._interface = LocalInterface(self._reactor, settings.socket, api)
 
     def stopService(self) -> Deferred[None]:
@@ -275,6 +276,7 @@ class PeerService(Service):
             # would come only after several sessions. It takes 2 to 10 ms.
             gc.collect()
             self._workshop.write(self._rest).addErrback(_not_at_rest)
+            self._workshop.write(expire, self._settings, self.journal, self._now_ns(), self.sessions.under_way).addErrback(_not_at_rest)
         self._flush_later()
 
     def _rest(self) -> None:

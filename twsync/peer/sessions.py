@@ -203,6 +203,10 @@ class Sessions:
         self._ended = False
         return True
 
+    def under_way(self) -> bool:
+        """Whether a session is, or the daemon stops. From any thread."""
+        return bool(self._open) or self.stopping
+
     async def stop(self, clock: Clock) -> None:
         """End all sessions in good order, last messages included, and take no new ones."""
         self.stopping = True

@@ -65,6 +65,7 @@ class _Collection(msgspec.Struct, forbid_unknown_fields=True):
     live: bool = False
     ignore: list[_Text] = []
     devices: list[_Text] = []
+    trash_days: int = 0
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,6 +96,8 @@ class CollectionSettings:
     "Patterns as in ``.gitignore``."
     devices: tuple[str, ...] = ()
     "Devices that may sync this collection, as `laptop` or `bob/laptop`; empty: every device that the server lets through."
+    trash_days: int = 0
+    "Days that the trash is kept; 0: until somebody empties it."
 
     @property
     def records(self) -> bool:
@@ -235,7 +238,7 @@ def _check(document: _Document, path: Path) -> Settings:
         for address in document.data.advertise:
             own_address(address, 1)
         collections = tuple(
-            check_collection(c.name, c.path, c.type, c.policy, c.live, c.ignore, c.devices, base) for c in document.collection
+            check_collection(c.name, c.path, c.type, c.policy, c.live, c.ignore, c.devices, base, c.trash_days) for c in document.collection
         )
         check_apart(collections)
     except ConfigError as error:
@@ -248,7 +251,7 @@ def _check(document: _Document, path: Path) -> Settings:
 
 
 def check_collection(
-    name: str, path: str, kind: str, policy: str, live: bool, ignore: list[str], devices: list[str], base: Path
+    name: str, path: str, kind: str, policy: str, live: bool, ignore: list[str], devices: list[str], base: Path, trash_days: int = 0
 ) -> CollectionSettings:
     """One collection's settings, checked; `path` is relative to `base`.
 
@@ -275,7 +278,9 @@ def check_collection(
         device_name(bare)
         if slash and not user:
             raise ConfigError(f"A device is written laptop or bob/laptop, unlike {device!r}")
-    return CollectionSettings(name, base / Path(path).expanduser(), kind, policies(policy), tuple(ignore), tuple(devices))
+    if not 0 <= trash_days <= limits.MAX_TRASH_DAYS:
+        raise ConfigError(f"trash_days (collection {name}) is 0, for a trash that is kept, or up to {limits.MAX_TRASH_DAYS} days")
+    return CollectionSettings(name, base / Path(path).expanduser(), kind, policies(policy), tuple(ignore), tuple(devices), trash_days)
 
 
 def check_apart(collections: tuple[CollectionSettings, ...]) -> None:

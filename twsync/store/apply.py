@@ -15,7 +15,6 @@ may have the intents of three batches, and recovery looks at them all.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -27,7 +26,7 @@ from twsync.reconcile.model import DIRECTORY, FILE, Item, Kind
 from twsync.store import crossing
 from twsync.store.barrier import flush_all, flush_directories
 from twsync.store.changes import Change, Outcome, Status, ordered
-from twsync.store.diskerrors import fatal, item_reason
+from twsync.store.diskerrors import fatal, reason_of
 from twsync.store.folders import Folders
 from twsync.store.intents import Intent
 from twsync.store.journal import CollectionJournal
@@ -258,15 +257,13 @@ class Applier:
 
     def _skipped(self, change: Change, error: OSError | PathError) -> Outcome:
         """The outcome for an item that the disk refuses; an error that concerns the whole disk goes up."""
-        if isinstance(error, PathError):
-            return Outcome(change.key, Status.SKIPPED, "bad-name")
-        known = fatal(error, self._gate.root)
-        if known is not None:
-            raise known from error
-        if isinstance(error, crossing.MovedOnError):
-            return Outcome(change.key, Status.CHANGED)
-        reason = item_reason(error) or errno.errorcode.get(error.errno or 0, "disk-error").lower()
-        return Outcome(change.key, Status.SKIPPED, reason)
+        if isinstance(error, OSError):
+            known = fatal(error, self._gate.root)
+            if known is not None:
+                raise known from error
+            if isinstance(error, crossing.MovedOnError):
+                return Outcome(change.key, Status.CHANGED)
+        return Outcome(change.key, Status.SKIPPED, reason_of(error))
 
     def _flush(self, how: Callable[[Gate], None]) -> None:
         try:

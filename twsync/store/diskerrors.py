@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from twsync.errors import StoreError
+from twsync.errors import PathError, StoreError
 
 _FATAL = {
     errno.ENOSPC: ("disk-full", "The disk of {where} is full: make room there, then sync again."),
@@ -46,9 +46,11 @@ def fatal(error: OSError, where: bytes) -> StoreError | None:
     return StoreError(sentence.format(where=show(where)), code)
 
 
-def item_reason(error: OSError) -> str | None:
-    """The reason to skip one item with; None for an error that is not known to concern one item alone."""
-    return _ITEM.get(error.errno or 0)
+def reason_of(error: OSError | PathError) -> str:
+    """The reason to skip one item with."""
+    if isinstance(error, PathError):
+        return "bad-name"
+    return _ITEM.get(error.errno or 0) or errno.errorcode.get(error.errno or 0, "disk-error").lower()
 
 
 @contextmanager

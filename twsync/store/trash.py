@@ -1,6 +1,7 @@
 """What remote changes replaced or deleted: ``.twsync/trash/SESSION/`` with the original names inside.
 
 A session's folder is named by time and session id. If a name comes up twice in one session, the second goes to a folder ``SESSION~1``.
+`twsync.store.emptying` deletes them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from twsync.store.paths import Gate
 from twsync.store.place import Place
 from twsync.store.rows import kind_of
 
-_FOLDER = b"trash"
+#: Its name in twsync's own folder.
+FOLDER = b"trash"
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -59,7 +61,7 @@ class Trash:
         :raises OSError: as the disk gives it.
         """
         for generation in range(limits.MAX_TRASH_GENERATIONS):
-            where = b"/".join((_FOLDER, (f"{folder}~{generation}" if generation else folder).encode(), key))
+            where = b"/".join((FOLDER, (f"{folder}~{generation}" if generation else folder).encode(), key))
             try:
                 try:
                     place = self._own.place(where)
@@ -71,7 +73,8 @@ class Trash:
                         return where
             except NotADirectoryError:
                 continue
-        raise StoreError(f"The trash of {show(self._gate.root)} holds {show(key)} too often: empty it.", "store-failed")
+        what = f"The trash of {show(self._gate.root)} holds {show(key)} too often: empty it (`twsync trash empty`)."
+        raise StoreError(what, "store-failed")
 
     def place(self, where: bytes) -> Place:
         """The place of a key that `reserve` gave."""
@@ -88,9 +91,9 @@ class Trash:
         :raises StoreError: `not-found`, disk errors.
         :raises PathError: `to` must not be used.
         """
-        where = b"/".join((_FOLDER, session.encode("utf-8", "surrogateescape"), key))
+        where = b"/".join((FOLDER, session.encode("utf-8", "surrogateescape"), key))
         stat = self._own.lstat(where)
-        if session not in self._folders() or stat is None or modes.S_ISDIR(stat.st_mode):
+        if session not in self.folders() or stat is None or modes.S_ISDIR(stat.st_mode):
             raise StoreError(f"There is no {show(key)} in the trash of {session}; see: twsync trash list.", "not-found")
         wanted = key if to is None else to
         parent = wanted.rpartition(b"/")[0]
@@ -107,37 +110,28 @@ class Trash:
                     return free
         raise StoreError(f"Too many restored copies of {show(wanted)}: rename or remove some.", "store-failed")
 
-    def expire(self, now_ns: int, max_age: float, max_bytes: int) -> int:
-        """Delete sessions older than `max_age` seconds, then the oldest beyond `max_bytes`.
-
-        :returns: the bytes freed.
-        """
-        sizes = {folder: self._size(folder) for folder in self._folders()}
-        total, freed = sum(sizes.values()), 0
-        with disk_errors(self._gate.root):
-            for folder, size in sizes.items():
-                if now_ns - _time(folder) > max_age * 1e9 or total - freed > max_bytes:
-                    self._delete(folder)
-                    freed += size
-        return freed
-
-    # --- inside
-
-    def _folders(self) -> list[str]:
+    def folders(self) -> list[str]:
         """Session folders, oldest first."""
         try:
-            names = self._own.entries(_FOLDER)
+            names = self._own.entries(FOLDER)
         except FileNotFoundError:
             return []
         return [name.decode("utf-8", "surrogateescape") for name in names]
 
+    # --- inside
+
     def _walk(self, folder: str) -> Iterator[tuple[bytes, os.stat_result]]:
         """Everything below a session's folder, folders before what is in them."""
-        top = b"/".join((_FOLDER, folder.encode("utf-8", "surrogateescape")))
+        top = b"/".join((FOLDER, folder.encode("utf-8", "surrogateescape")))
         below = [top]
         while below:
             here = below.pop()
-            for name in self._own.entries(here):
+            try:
+                names = self._own.entries(here)
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                # Emptied meanwhile; no session's; or a directory that was replaced, which is empty.
+                continue
+            for name in names:
                 where = here + b"/" + name
                 stat = self._own.lstat(where)
                 if stat is None:
@@ -146,26 +140,12 @@ class Trash:
                     below.append(where)
                 yield where[len(top) + 1 :], stat
 
-    def _size(self, folder: str) -> int:
-        return sum(stat.st_size for _, stat in self._walk(folder) if not modes.S_ISDIR(stat.st_mode))
-
-    def _delete(self, folder: str) -> None:
-        top = b"/".join((_FOLDER, folder.encode("utf-8", "surrogateescape")))
-        for key, stat in reversed(list(self._walk(folder))):
-            with self._own.place(top + b"/" + key) as place:
-                if modes.S_ISDIR(stat.st_mode):
-                    place.remove_directory()
-                else:
-                    place.remove()
-        with self._own.place(top) as place:
-            place.remove_directory()
-
     def list(self, session: str | None = None) -> list[Discarded]:
         """What is in the trash (of one session's folder), newest session first, then by key."""
         found = []
-        for folder in self._folders():
+        for folder in self.folders():
             if session in (None, folder):
-                when = _time(folder)
+                when = discarded_ns(folder)
                 for key, stat in self._walk(folder):
                     kind = kind_of(stat.st_mode)
                     if kind in (Kind.FILE, Kind.SYMLINK):
@@ -173,7 +153,7 @@ class Trash:
         return sorted(found, key=lambda one: (-one.discarded_ns, one.session, one.key))
 
 
-def _time(folder: str) -> int:
+def discarded_ns(folder: str) -> int:
     """When a session's folder was made, nanoseconds since the epoch; 0 for a folder that is none of ours."""
     try:
         return int(datetime.datetime.strptime(folder[:16], _TIME).replace(tzinfo=datetime.UTC).timestamp()) * 10**9

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import MagicMock
+
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from twsync.errors import ConfigError, SessionError, TwsyncError, UserError
-from twsync.peer.api import Api
+from twsync.errors import ConfigError, SessionError, StoreError, TwsyncError, UserError
+from twsync.peer.api import EMPTY_FOR, Api
 from twsync.peer.presence import Device
 from twsync.peer.refusals import Refusal
 
@@ -16,8 +18,10 @@ KEY = "sha256:" + "cd" * 32
 @pytest.fixture
 def api(laptop):
     reloads = []
-    made = Api(laptop.host, laptop.caller, laptop.journal, lambda: reloads.append(1), maybeDeferred, lambda: 7)
+    claims = MagicMock()
+    made = Api(laptop.host, laptop.caller, laptop.journal, lambda: reloads.append(1), maybeDeferred, lambda: 7, claims)
     made.reloads = reloads
+    made.claims = claims
     return made
 
 
@@ -133,6 +137,9 @@ def test_reload_and_forget(api, laptop):
         ("sync", {"collection": "nothing", "device": "a/b"}, "no-such-collection"),
         ("resolve", {"number": 1, "keep": "ours"}, "not-found"),
         ("restore", {"collection": "photos", "session": "s", "item": "xyz"}, "refused"),
+        ("empty", {"collection": "nothing", "before": None}, "no-such-collection"),
+        ("empty", {"collection": "photos", "before": None}, "root-marker-missing"),
+        ("empty", {"collection": "photos"}, "refused"),
     ],
 )
 def test_refusals(api, name, arguments, code):
@@ -151,10 +158,58 @@ def test_repair_waits_for_no_session(api, laptop):
     assert not laptop.host.sessions.busy("photos")
 
 
+def trashed(laptop, session, *names):
+    """These are in the trash."""
+    root = laptop.host.settings.collection("photos").path
+    folder = root / ".twsync" / "trash" / session
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_bytes(b"1234")
+    return folder
+
+
+def test_empty(api, laptop):
+    old, new = trashed(laptop, "20200101T000000Z-s", "a", "b"), trashed(laptop, "20260101T000000Z-s", "a")
+    answer = ask(api, "empty", collection="photos", before=1_700_000_000 * 10**9)
+    assert answer == {"collection": "photos", "files": 2, "bytes": 8, "complete": True, "kept": []}
+    assert (old.exists(), new.exists()) == (False, True)
+    assert ask(api, "empty", collection="photos", before=None)["files"] == 1
+    assert not new.exists()
+
+
+def test_the_trash_is_not_emptied_beside_a_session(api, laptop):
+    folder = trashed(laptop, "20200101T000000Z-s", "a")
+    laptop.host.sessions.take("photos")
+    with pytest.raises(UserError, match="is being synchronised"):
+        ask(api, "empty", collection="photos", before=None)
+    laptop.host.sessions.release("photos")
+    # Nor beside one of a SyncML client.
+    api.claims.side_effect = StoreError("photos is being synchronised.", "busy")
+    with pytest.raises(StoreError):
+        ask(api, "empty", collection="photos", before=None)
+    assert folder.exists()
+    assert not laptop.host.sessions.busy("photos")
+    api.claims.side_effect = None
+    ask(api, "empty", collection="photos", before=None)
+    assert [*map(str, api.claims.mock_calls)][-2:] == ["call('photos')", "call()()"]
+
+
+def test_a_large_trash_is_emptied_in_several_calls(laptop):
+    """Between two, sessions get their turn."""
+    folder = trashed(laptop, "20200101T000000Z-s", "a", "b")
+    times = iter([0, 0, 0, EMPTY_FOR + 1])
+    api = Api(laptop.host, laptop.caller, laptop.journal, bool, maybeDeferred, lambda: next(times, 0), MagicMock())
+    answer = ask(api, "empty", collection="photos", before=None)
+    assert (answer["files"], answer["complete"]) == (1, False)
+    answer = ask(api, "empty", collection="photos", before=None)
+    assert (answer["files"], answer["complete"]) == (1, True)
+    assert not folder.exists()
+
+
 def test_wrong_settings_change_nothing(laptop):
     def fail():
         raise ConfigError("No.")
 
-    api = Api(laptop.host, laptop.caller, laptop.journal, fail, maybeDeferred, lambda: 7)
+    api = Api(laptop.host, laptop.caller, laptop.journal, fail, maybeDeferred, lambda: 7, MagicMock())
     with pytest.raises(ConfigError):
         ask(api, "reload")

@@ -67,11 +67,16 @@ def test_when_a_host_comes_to_rest(laptop, desktop, introduce):
     assert not sessions.come_to_rest()
     running = Running("abc", "photos", "alice/desktop", Side.CLIENT, "two-way", 0)
     sessions.begin(running)
+    assert sessions.under_way()
     sessions.finish(running, blank(running, State.DONE))
     assert not sessions.come_to_rest()
+    assert sessions.under_way()
     sessions.over(running)
+    assert not sessions.under_way()
     assert sessions.come_to_rest()
     assert not sessions.come_to_rest()
+    Deferred.fromCoroutine(sessions.stop(laptop.clock))
+    assert sessions.under_way()
 
 
 def test_description_is_signed_and_names_everything(laptop, desktop, introduce):
