@@ -298,9 +298,29 @@ def test_doctor_shows_paths_as_text(twsync, used, monkeypatch):
     def closed(*_, **_known):
         raise PermissionError(13, "Permission denied", b"/some/folder")
 
-    monkeypatch.setattr(doctor.Gate, "open", closed)
-    (finding,) = (each for each in twsync("doctor", "--json", config=used).json if each["check"] == "collections")
+    monkeypatch.setattr(doctor.keys, "load_device", closed)
+    (finding,) = (each for each in twsync("doctor", "--json", config=used).json if each["check"] == "key")
     assert finding["message"] == "/some/folder: Permission denied"
+
+
+def test_doctor_of_a_folder_that_the_system_does_not_open(twsync, used, tmp_path):
+    """The others are looked at all the same."""
+    where = f"{tmp_path}/{'x' * 300}"
+    settings = used.read_text()
+    used.write_text(settings.replace("\n[[collection]]", f'\n[[collection]]\nname = "odd"\npath = "{where}"\n\n[[collection]]', 1))
+    found = {each["check"]: each for each in twsync("doctor", "--json", config=used).json}
+    assert found["collection odd"]["state"] == "fail"
+    assert f"{where} cannot be read (File name too long)" in found["collection odd"]["message"]
+    assert found["collection photos"]["state"] == found["disk of the state"]["state"] == "ok"
+
+
+def test_doctor_of_a_file_system_that_gives_no_answer(twsync, used, tmp_path, monkeypatch):
+    def broken(path):
+        raise OSError(107, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(os, "statvfs", broken)
+    found = {each["check"]: each for each in twsync("doctor", "--json", config=used).json}
+    assert f"{tmp_path / 'files'} cannot be read (Transport endpoint is not connected)" in found["collection photos"]["message"]
 
 
 # --- a daemon that does not answer -------------------------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -317,6 +319,36 @@ def test_a_missing_root_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="missing") as caught:
         Gate.open(tmp_path / "none", known=True)
     assert caught.value.code == "root-missing"
+
+
+BROKEN = [
+    (5, "disk-error", "input/output error"),
+    (13, "permission-denied", "Permission denied"),
+    (107, "disk-error", "Transport endpoint is not connected"),
+    (116, "disk-error", "Stale file handle"),
+]
+
+
+@pytest.mark.parametrize("name", ["root", ".twsync"])
+@pytest.mark.parametrize(("number", "code", "text"), BROKEN)
+def test_a_root_that_the_disk_does_not_give_is_told_with_its_name(
+    name: str, number: int, code: str, text: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a defect, nor a folder that is missing."""
+    gate = Gate.open(root, known=False)
+    genuine = os.open
+
+    def broken(path: bytes, *others: Any, **more: Any) -> int:
+        if os.path.basename(os.fsencode(path)) == os.fsencode(name if name != "root" else root.name):  # noqa: PTH119
+            raise OSError(number, os.strerror(number))
+        return genuine(path, *others, **more)
+
+    monkeypatch.setattr(os, "open", broken)
+    for opening in (lambda: Gate.open(root, known=True), lambda: Gate.open(root, known=False), gate.check):
+        with pytest.raises(StoreError, match=re.escape(str(root))) as caught:
+            opening()
+        assert (caught.value.code, text in caught.value.message) == (code, True)
+    gate.close()
 
 
 def test_a_root_that_is_a_file_or_a_link_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,10 @@ from twsync.errors import StoreError
 from twsync.reconcile.model import Kind
 from twsync.reconcile.versions import Version
 from twsync.store import hashing
+from twsync.store.batches import Found
 from twsync.store.ignore import Ignore
+from twsync.store.knowntree import KnownTree
+from twsync.store.paths import Gate
 from twsync.store.scan import scan
 
 
@@ -331,6 +335,51 @@ def test_what_cannot_be_read_is_skipped_and_stays(tmp_path: Path) -> None:
     skipped, changed = done.stdout.splitlines()
     assert skipped == "[(b'file', 'unreadable'), (b'folder', 'unreadable'), (b'listed/inside', 'unreadable')]"
     assert changed == "[(b'folder', 'DIRECTORY', '0o0'), (b'listed', 'DIRECTORY', '0o400')]"
+
+
+def test_a_folder_that_the_disk_does_not_list_is_skipped_and_stays(host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is opened or listed: what is below it is not taken for gone, what is beside it is looked at."""
+    for name in ("closed/a", "listed/b", "other/c"):
+        host.write(name)
+    host.learn()
+    host.write("other/d")
+    opened, listed = Gate.open_directory, KnownTree.entries
+
+    def open_directory(gate: Gate, key: bytes = b"") -> int:
+        if key == b"closed":
+            raise OSError(5, "Input/output error")
+        return opened(gate, key)
+
+    def entries(tree: KnownTree, fd: int, prefix: bytes) -> Iterator[tuple[bytes, Found]]:
+        if prefix == b"listed/":
+            raise OSError(5, "Input/output error")
+        return listed(tree, fd, prefix)
+
+    monkeypatch.setattr(Gate, "open_directory", open_directory)
+    monkeypatch.setattr(KnownTree, "entries", entries)
+    found = host.look()
+    assert found.skipped == [(b"closed", "unreadable"), (b"listed", "unreadable")]
+    assert [(row.key, row.item.kind) for row in found.changes] == [(b"other", Kind.DIRECTORY), (b"other/d", Kind.FILE)]
+
+
+@pytest.mark.parametrize("opened", [True, False])
+@pytest.mark.parametrize(
+    ("number", "code", "text"),
+    [(2, "disk-error", "No such file"), (5, "disk-error", "input/output error"), (13, "permission-denied", "Permission denied")],
+)
+def test_a_root_that_the_disk_does_not_list_ends_the_scan(
+    host, opened: bool, number: int, code: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.write("a")
+    host.learn()
+
+    def broken(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(*(KnownTree, "entries") if opened else (Gate, "open_directory"), broken)
+    with pytest.raises(StoreError) as caught:
+        host.look()
+    assert (caught.value.code, text in caught.value.message, str(host.root) in caught.value.message) == (code, True, True)
 
 
 # --- ignoring, choosing, stopping

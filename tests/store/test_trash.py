@@ -99,6 +99,12 @@ def test_what_is_no_sessions_folder_does_not_keep_the_rest_from_being_listed(hos
         Trash(host.gate).restore("elsewhere", b"etc/hostname")
 
 
+def test_a_trash_that_cannot_be_listed_is_told_with_its_collection(host, tmp_path) -> None:
+    (host.root / ".twsync" / "trash").symlink_to(tmp_path)
+    with pytest.raises(StoreError, match=str(host.root)):
+        Trash(host.gate).list()
+
+
 def test_a_session_id_is_no_path() -> None:
     for name in ("../../etc", "a/b", "a\0b", "." * 300, "call-id@host"):
         folder = folder_name(name, 1_795_000_000 * 10**9)

@@ -23,6 +23,7 @@ from twsync.cli.table import amount, printable
 from twsync.errors import StoreError, TwsyncError, UserError
 from twsync.peer import mending
 from twsync.peer.settings import CollectionSettings, Settings
+from twsync.store.diskerrors import unusable
 from twsync.store.lock import holder
 from twsync.store.owner import check_owner
 from twsync.store.paths import Gate
@@ -126,10 +127,12 @@ def _collection(collection: CollectionSettings, settings: Settings) -> Finding:
             with closing(Gate.open(collection.path, known=True)) as gate, reading(settings) as journal:
                 if known and journal is not None:
                     check_owner(gate, journal.collection(collection.name, create=False))
+        if os.statvfs(collection.path).f_flag & os.ST_RDONLY:
+            return Finding(name, FAIL, f"{collection.path} is on a read-only file system: mount it writable")
     except TwsyncError as error:
         return Finding(name, FAIL, error.message)
-    if os.statvfs(collection.path).f_flag & os.ST_RDONLY:
-        return Finding(name, FAIL, f"{collection.path} is on a read-only file system: mount it writable")
+    except OSError as error:
+        return Finding(name, FAIL, unusable(error, os.fsencode(collection.path)).message)
     if not os.access(collection.path, os.R_OK | os.W_OK | os.X_OK):
         return Finding(name, FAIL, f"{collection.path} cannot be written by this user; change its owner or permissions")
     return Finding(name, OK, f"{collection.path}{'' if synchronised else ', not synchronised yet'}")
@@ -148,9 +151,10 @@ def _synchronised(collection: CollectionSettings, settings: Settings) -> tuple[b
 
 
 def _space(name: str, path: Path) -> Iterator[Finding]:
-    if not path.exists():
+    try:
+        usage = shutil.disk_usage(path)
+    except OSError:  # it is missing, or another check says what is wrong with it
         return
-    usage = shutil.disk_usage(path)
     if usage.free < LITTLE_SPACE or usage.free < usage.total * LITTLE_SHARE:
         yield Finding(name, WARN, f"only {amount(usage.free)} are free; make room, a session needs it for new content and the trash")
     else:

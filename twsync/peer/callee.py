@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os.path import isdir
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -60,7 +61,7 @@ class Callee:
             device=host.settings.full_name, session=offer.session, caller=offer.partner, key=key, fresh=wanted.fresh(host.moment()),
             allowed=collection is None or collection.allows(offer.partner, host.settings.user),
             data_type=DataType(collection.type) if collection is not None else None, protocols=frozenset(SyncProtocol),
-            ready=collection is not None and collection.path.is_dir() and not host.sessions.stopping,
+            ready=collection is not None and isdir(collection.path) and not host.sessions.stopping,  # noqa: PTH112 - Path raises what a broken disk says
             busy=collection is not None and host.sessions.busy(collection.name),
         )  # fmt: skip
         decision = answer(wanted, facts)

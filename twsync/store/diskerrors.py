@@ -53,6 +53,18 @@ def reason_of(error: OSError | PathError) -> str:
     return _ITEM.get(error.errno or 0) or errno.errorcode.get(error.errno or 0, "disk-error").lower()
 
 
+def unusable(error: OSError, where: bytes) -> StoreError:
+    """The error of a folder that cannot even be opened or listed."""
+    known = fatal(error, where)
+    if known is not None:
+        return known
+    code = "permission-denied" if error.errno in (errno.EACCES, errno.EPERM) else "disk-error"
+    what = (
+        f"The folder {show(where)} cannot be read ({os.strerror(error.errno or 0)}): look at its permissions and its disk, then try again."
+    )
+    return StoreError(what, code)
+
+
 @contextmanager
 def disk_errors(where: bytes) -> Iterator[None]:
     """Turn every OSError inside into a StoreError that names `where`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from twsync.errors import StoreError
-from twsync.store.diskerrors import disk_errors, show
+from twsync.store.diskerrors import disk_errors, show, unusable
 
 #: Folder inside a collection that is twsync's own: marker, staging, trash.
 OWN = b".twsync"
@@ -17,7 +17,7 @@ WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 def open_root(path: bytes) -> int:
     """A descriptor (O_PATH) of the root; the last component of its path must not be a link.
 
-    :raises StoreError: `root-missing`, `permission-denied`.
+    :raises StoreError: `root-missing`, `permission-denied`, `disk-error`.
     """
     try:
         return os.open(path, WALK)
@@ -28,8 +28,8 @@ def open_root(path: bytes) -> int:
     except NotADirectoryError as error:
         what = "a symbolic link: give the folder it leads to" if os.path.islink(path) else "not a folder: bring the folder back"  # noqa: PTH114
         raise StoreError(f"{show(path)} is {what}, or remove the collection.", "root-missing") from error
-    except PermissionError as error:
-        raise StoreError(f"No permission to open the folder {show(path)}.", "permission-denied") from error
+    except OSError as error:
+        raise unusable(error, path) from error
 
 
 def open_marker(root: int, path: bytes, known: bool) -> int:
@@ -49,6 +49,8 @@ def open_marker(root: int, path: bytes, known: bool) -> int:
             ) from None
     except NotADirectoryError as error:
         raise StoreError(f"{show(path)}/{show(OWN)} is not a folder: move it out of the way.", "root-marker-missing") from error
+    except OSError as error:
+        raise unusable(error, os.path.join(path, OWN)) from error  # noqa: PTH118
     with disk_errors(path):
         os.mkdir(OWN, 0o700, dir_fd=root)
         return os.open(OWN, WALK, dir_fd=root)

@@ -141,15 +141,19 @@ class Trash:
                 yield where[len(top) + 1 :], stat
 
     def list(self, session: str | None = None) -> list[Discarded]:
-        """What is in the trash (of one session's folder), newest session first, then by key."""
+        """What is in the trash (of one session's folder), newest session first, then by key.
+
+        :raises StoreError: `disk-error`, ...
+        """
         found = []
-        for folder in self.folders():
-            if session in (None, folder):
-                when = discarded_ns(folder)
-                for key, stat in self._walk(folder):
-                    kind = kind_of(stat.st_mode)
-                    if kind in (Kind.FILE, Kind.SYMLINK):
-                        found.append(Discarded(folder, key, kind, stat.st_size, when))
+        with disk_errors(self._gate.root):
+            for folder in self.folders():
+                if session in (None, folder):
+                    when = discarded_ns(folder)
+                    for key, stat in self._walk(folder):
+                        kind = kind_of(stat.st_mode)
+                        if kind in (Kind.FILE, Kind.SYMLINK):
+                            found.append(Discarded(folder, key, kind, stat.st_size, when))
         return sorted(found, key=lambda one: (-one.discarded_ns, one.session, one.key))
 
 

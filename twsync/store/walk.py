@@ -17,7 +17,7 @@ from twsync.reconcile.model import FILE, SYMLINK, Kind
 from twsync.store import batches
 from twsync.store.batches import EQUAL, Found
 from twsync.store.beside import Beside
-from twsync.store.diskerrors import fatal
+from twsync.store.diskerrors import fatal, unusable
 from twsync.store.hashing import content_of
 from twsync.store.ignore import Ignore
 from twsync.store.items import Glance
@@ -139,18 +139,17 @@ class Walk:
         """One directory; returns the keys of those below it."""
         try:
             fd = self.gate.open_directory(parent)
-        except FileNotFoundError:
-            return []
         except OSError as error:
             if not parent:
-                raise StoreError("The collection's folder cannot be read: check its permissions.", "permission-denied") from error
-            self._skip(parent, error)
+                raise unusable(error, self.gate.root) from error
+            if not isinstance(error, FileNotFoundError):
+                self._skip(parent, error)
             return []
         try:
             return self._entries(fd, parent, entries)
         except OSError as error:
             if not parent:
-                raise fatal(error, self.gate.root) or StoreError("The collection's folder cannot be listed.", "disk-error") from error
+                raise unusable(error, self.gate.root) from error
             self._skip(parent, error)
             return []
         finally:

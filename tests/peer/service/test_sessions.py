@@ -290,6 +290,15 @@ def test_refused_offers(changes, status, laptop, desktop):
     assert not desktop.agent.calls.accepted
 
 
+def test_a_folder_that_the_system_does_not_look_at_is_480(laptop, desktop):
+    settings = desktop.host.settings
+    photos = settings.collection("photos")
+    odd = dataclasses.replace(photos, path=photos.path / ("x" * 300))
+    desktop.host.settings = dataclasses.replace(settings, collections=(odd,))
+    offered(desktop, laptop)
+    assert desktop.agent.calls.refused[0][:2] == (480, "not-ready")
+
+
 def test_missing_folder_is_480(laptop, desktop):
     desktop.host.settings.collection("photos").path.rmdir()
     offered(desktop, laptop)
