@@ -21,7 +21,7 @@ _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 def mtime_of(found: os.stat_result) -> int:
-    """The modification time of an lstat, nanoseconds; beyond the year 2262 the last one that fits."""
+    """The modification time of an lstat, nanoseconds; beyond the years 1677 to 2262 the nearest within, as the README says."""
     return min(max(found.st_mtime_ns, _LEAST), _MOST)
 
 
