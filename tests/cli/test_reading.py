@@ -229,6 +229,31 @@ def test_writing_commands_respect_the_lock(twsync, used, journal):
     assert "another program" in said.err
 
 
+def test_devices_shows_a_key_that_was_refused(twsync, used, monkeypatch):
+    """It is the one that `twsync trust` accepts, whatever the server announces."""
+    keys = {"trusted_fingerprint": KEY, "trusted_since": "2026-11-01T10:00:00Z", "refused_fingerprint": None, "refused": None}
+    about = {
+        "online": False,
+        "address": None,
+        "last_seen": None,
+        "fingerprint": KEY,
+        "trusted": True,
+        "met": True,
+        "own": False,
+        "agent": None,
+    }
+    other = "sha256:" + "ef" * 32
+    daemon = MagicMock()
+    daemon.return_value.__enter__.return_value.call.return_value = [
+        {"device": "alice/phone", **about, **keys},
+        {"device": "alice/desktop", **about, **keys, "refused_fingerprint": other, "refused": "2026-11-21T10:00:00Z"},
+    ]
+    monkeypatch.setattr("twsync.cli.devices.Daemon", daemon)
+    lines = twsync("devices", config=used).out.splitlines()
+    assert [line.split()[0] for line in lines] == ["DEVICE", "alice/phone", "alice/desktop", "alice/desktop:"]
+    assert lines[3] == f"alice/desktop: refused {other}, last at 2026-11-21T10:00:00Z; trusted is {KEY} since 2026-11-01T10:00:00Z"
+
+
 def test_doctor(twsync, used, tmp_path):
     said = twsync("doctor", "--json", config=used)
     assert said.code == 1  # nothing listens at the server's port

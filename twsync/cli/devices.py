@@ -9,7 +9,7 @@ import click
 from twsync.cli.daemon import Daemon, running
 from twsync.cli.journal import writing
 from twsync.cli.options import config_option, json_option, load_settings, print_json
-from twsync.cli.table import columns
+from twsync.cli.table import columns, printable
 from twsync.peer import mending
 
 
@@ -18,6 +18,8 @@ from twsync.peer import mending
 @json_option
 def devices(as_json: bool) -> None:
     """Show the devices of this user, and of users who share with this one: who is online, where, and whether its key is trusted.
+
+    The fingerprint is that of the key which the server announces. Where another key was refused, it is shown below, with the trusted one.
 
     \b
     Example:
@@ -38,6 +40,10 @@ def devices(as_json: bool) -> None:
     ]  # fmt: skip
     head = ("DEVICE", "STATE", "ADDRESS", "LAST SEEN", "TRUSTED", "FINGERPRINT", "AGENT")
     click.echo(columns(head, rows) if rows else "No other devices yet.")
+    for one in found:
+        if one.get("refused_fingerprint"):  # (a daemon from before an upgrade does not say)
+            trusted = f"trusted is {one['trusted_fingerprint']} since {one['trusted_since']}"
+            click.echo(printable(f"{one['device']}: refused {one['refused_fingerprint']}, last at {one['refused']}; {trusted}"))
 
 
 @click.command()

@@ -153,7 +153,7 @@ class Api:
         return {
             "device": device.name, "online": device.online and (own or self._host.agent.registered), "address": device.address,
             "last_seen": device.last_seen, "fingerprint": device.fingerprint, "trusted": trusted, "met": own or known is not None,
-            "own": own, "agent": device.agent,
+            "own": own, "agent": device.agent, **documents.trusted(known),
         }  # fmt: skip
 
     async def _sync(self, wanted: SyncArguments, report: Report) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from twsync.store.emptying import Emptied
 from twsync.store.journal import Journal
 from twsync.store.sessions import SessionRecord
 from twsync.store.trash import Discarded
+from twsync.store.trust import Trusted
 
 #: Sessions looked through for a collection's partners; older ones say nothing new.
 _RECENT = 1000
@@ -107,6 +108,14 @@ def conflicts(found: Iterable[Conflict]) -> list[dict[str, Any]]:
         }
         for conflict in found
     ]  # fmt: skip
+
+
+def trusted(known: Trusted | None) -> dict[str, Any]:
+    """The key that a device is known by, since when, and the other one that it, or somebody, has shown since and that was refused."""
+    return {
+        "trusted_fingerprint": known.fingerprint if known else None, "trusted_since": when(known.since_ns) if known else None,
+        "refused_fingerprint": (known.offered or None) if known else None, "refused": when(known.offered_ns) if known else None,
+    }  # fmt: skip
 
 
 def trash(name: str, found: Iterable[Discarded]) -> list[dict[str, Any]]:

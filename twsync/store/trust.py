@@ -27,10 +27,12 @@ class Trusted:
     "Canonical: alice/laptop."
     fingerprint: str
     "sha256:HEX"
-    first_seen_ns: int
+    since_ns: int
+    "When it was first seen, or a person accepted it; nanoseconds since the epoch."
     offered: str
     "A different fingerprint that was offered since and refused; empty if none."
     offered_ns: int
+    "When that was last; 0 if it is empty."
 
 
 class Trust:

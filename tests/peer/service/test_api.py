@@ -76,13 +76,19 @@ def test_devices(api, laptop):
         "alice/phone": Device("alice/phone", True, None, None, KEY, None),
     }
     laptop.journal.trust.meet("alice/desktop", "sha256:" + "00" * 32, 1)
-    laptop.journal.trust.meet("bob/old", KEY, 1)
+    laptop.journal.trust.meet("alice/desktop", "sha256:" + "11" * 32, 1_700_000_000 * 10**9)
+    laptop.journal.trust.meet("bob/old", KEY, 1_600_000_000 * 10**9)
     rows = {row["device"]: row for row in ask(api, "devices")}
     assert {name: (row["online"], row["trusted"], row["met"]) for name, row in rows.items()} == {
         "alice/laptop": (True, True, True), "alice/desktop": (False, False, True), "alice/phone": (True, False, False),
         "bob/old": (False, True, True),
     }  # fmt: skip
     assert rows["alice/laptop"]["address"] == "192.0.2.7:1"
+    names = ("trusted_fingerprint", "trusted_since", "refused_fingerprint", "refused")
+    assert {name: tuple(row[each] for each in names) for name, row in rows.items()} == {
+        "alice/laptop": (None,) * 4, "alice/phone": (None,) * 4, "bob/old": (KEY, "2020-09-13T12:26:40Z", None, None),
+        "alice/desktop": ("sha256:" + "00" * 32, "1970-01-01T00:00:00Z", "sha256:" + "11" * 32, "2023-11-14T22:13:20Z"),
+    }  # fmt: skip
 
 
 def test_devices_without_a_server(api, laptop):
