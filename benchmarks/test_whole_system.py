@@ -10,6 +10,7 @@ import json
 import os
 import random
 import shutil
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -70,6 +71,24 @@ def test_daemons_end_whatever_happens(tmp_path: Path) -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_neither_end_of_bare_waits_for_one_that_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "source").mkdir()
+    random_file(tmp_path / "source" / "large", MIB, 1)
+    with bare_tool.bare_tool(tmp_path / "bare") as tool:
+        if isinstance(tool, Missing):
+            pytest.skip(tool.advice)
+        tool.begin(tmp_path / "source", 0)
+        made = tmp_path / "bare" / "made"
+        made.touch()  # a receiver writes no file that is there, and ends
+        with pytest.raises(RuntimeError, match="ended"):
+            tool.sync()
+        made.unlink()
+        monkeypatch.setattr(bare_tool, "give", lambda *_: sys.exit(143))
+        with pytest.raises(SystemExit):
+            tool.sync()
+        assert made.exists(), "the receiver was at work"
 
 
 def test_edits_are_what_they_claim(tmp_path: Path) -> None:

@@ -199,7 +199,10 @@ def _shake_hands(connection: SSL.Connection, wire: socket.socket) -> None:
             wire.sendall(connection.bio_read(MAX_BULK))
         if done:
             return
-        connection.bio_write(wire.recv(MAX_BULK))
+        came = wire.recv(MAX_BULK)
+        if not came:
+            raise RuntimeError("the connection ended in its handshake")
+        connection.bio_write(came)
 
 
 def give(line: Line, new: Path, signature: bytes | None, watch: Stopwatch) -> None:

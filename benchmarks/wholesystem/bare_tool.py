@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from twsync.demo.commands import LOOPBACK
@@ -52,16 +52,18 @@ class BareTool:
         words = [far.fileno(), self._folder / "keys", made, new.stat().st_size, signature, *([old] if old.exists() else [])]
         command = [sys.executable, str(_HERE / "bare_receiver.py"), *map(str, words)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_HERE.parent), *filter(None, sys.path)])}
-        with near, far, subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, pass_fds=[far.fileno()]) as receiver:
+        connection = data_client(self._device, self._device.fingerprint).clientConnectionForTLS(None)  # type: ignore[arg-type]
+        # Whatever happens, the connection ends before the receiver is waited for, which ends by that.
+        with far, subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, pass_fds=[far.fileno()]) as receiver, near:
             far.close()
-            connection = data_client(self._device, self._device.fingerprint).clientConnectionForTLS(None)  # type: ignore[arg-type]
-            line = Line(self._functions, connection, near, watch)
-            began = time.perf_counter()
-            give(line, new, signature.read_bytes() if old.exists() else None, watch)
-            wall = time.perf_counter() - began
-            line.close()
-            assert receiver.stdout is not None
-            there = json.loads(receiver.stdout.read())
+            with closing(Line(self._functions, connection, near, watch)) as line:
+                began = time.perf_counter()
+                give(line, new, signature.read_bytes() if old.exists() else None, watch)
+                wall = time.perf_counter() - began
+            said = receiver.communicate()[0]
+        if receiver.returncode:
+            raise RuntimeError(f"the receiver ended with code {receiver.returncode}")
+        there = json.loads(said)
         made.replace(old)
         duties = {duty: round(seconds + there[duty], 4) for duty, seconds in watch.seconds.items()}
         return Run(round(wall, 4), cpu=round(sum(duties.values()), 4), details=duties)
