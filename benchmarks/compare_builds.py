@@ -28,7 +28,7 @@ from wholesystem.inputs import MIB
 from wholesystem.machine import facts, load
 from wholesystem.names import names_of
 from wholesystem.place import place
-from wholesystem.rounds import SMALL_FILE, one_round
+from wholesystem.rounds import COPIES, SMALL_FILE, one_round
 from wholesystem.summary import ENOUGH, Ratio, paired_ratio, spread
 from wholesystem.tool import Run
 
@@ -79,7 +79,7 @@ def compare(builds: dict[str, Build], options: argparse.Namespace) -> dict[str, 
         runs[case][side].append(run.document())
 
     before, starts = load(), min(STARTS, options.pairs)
-    with place(max(sizes.mib * MIB, sizes.files * SMALL_FILE)) as at:
+    with place(COPIES * max(sizes.mib * MIB, sizes.files * SMALL_FILE)) as at:
         for start in range(starts):
             with ExitStack() as stack:
                 sides = [

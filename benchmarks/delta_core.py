@@ -72,7 +72,7 @@ def pure_speed(signature: bytes, rounds: int) -> dict[str, Any]:
 def compare(mib: int, rounds: int) -> dict[str, Any]:
     """Run rdiff and the command in turn on an old file of `mib` MiB; the raw runs, their medians and the ratios of these."""
     before = load()
-    with place(mib * MIB // 2) as made:
+    with place(5 * mib * MIB) as made:
         at = made.path
         choice = random.Random(5)
         old = b"".join(choice.randbytes(MIB) for _ in range(mib))

@@ -15,8 +15,9 @@ import json
 import shutil
 import statistics
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "contracts"))
 from syncevolution import SERVER_PROGRAMS, Client, StockServer, build_shim
 from wholesystem.ending import end_in_order
 from wholesystem.machine import facts, load
+from wholesystem.place import place
 
 from twsync.demo.commands import free_ports
 from twsync.demo.stage import Host, Server, start_all
 
 RESULTS = Path(__file__).parent / "results"
 PASSWORD = "benchmark-secret"
+#: Bytes of a contact on one side: the page that its file takes, and as much for what is known of it.
+CONTACT = 8192
 #: What is to be reached: at most this share of SyncEvolution's time.
 WANTED = {"first": 1 / 3, "nothing": 1 / 10}
 #: And for many contacts with few changes, seconds of the session.
@@ -57,24 +61,16 @@ def fill(folder: Path, count: int, suffix: str) -> None:
 class Hosts:
     """Two twsync hosts with a collection of contacts, introduced by a server."""
 
-    def __init__(self, place: Path, contacts: int) -> None:
-        server = Server.create(place / "server")
+    def __init__(self, at: Path, contacts: int) -> None:
+        server = Server.create(at / "server")
         server.add_user("alice", PASSWORD)
-        self.hosts = [Host.create(place / name, server, "alice", PASSWORD, name) for name in ("laptop", "desktop")]
-        self.folders = [place / f"{name}-contacts" for name in ("laptop", "desktop")]
+        self.hosts = [Host.create(at / name, server, "alice", PASSWORD, name) for name in ("laptop", "desktop")]
+        self.folders = [at / f"{name}-contacts" for name in ("laptop", "desktop")]
         for host, folder in zip(self.hosts, self.folders, strict=True):
             folder.mkdir()
             host.add_collection("contacts", folder, "contacts")
         fill(self.folders[0], contacts, ".vcf")
         self.daemons = [server, *self.hosts]
-
-    def __enter__(self) -> Hosts:
-        start_all(self.daemons)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for daemon in reversed(self.daemons):
-            daemon.stop()
 
     def sync(self, *options: str) -> dict[str, float]:
         """A session; seconds of the command and of the session."""
@@ -83,18 +79,29 @@ class Hosts:
         return {"command": time.perf_counter() - began, "session": done.document["seconds"]}
 
 
-def measure_twsync(place: Path, contacts: int) -> dict[str, dict[str, float]]:
+@contextmanager
+def two_hosts(at: Path, contacts: int) -> Iterator[Hosts]:
+    """The same, running; all are ended when the block is left, whatever comes while they start or end."""
+    hosts = Hosts(at, contacts)
+    with ExitStack() as stack:
+        for daemon in hosts.daemons:
+            stack.enter_context(daemon)
+        start_all(hosts.daemons)
+        yield hosts
+
+
+def measure_twsync(at: Path, contacts: int) -> dict[str, dict[str, float]]:
     """The first session, and one with nothing to do."""
-    with Hosts(place, contacts) as hosts:
+    with two_hosts(at, contacts) as hosts:
         first = hosts.sync("--type", "slow")
         assert sum(1 for path in hosts.folders[1].iterdir() if path.suffix == ".vcf") == contacts
         return {"first": first, "nothing": hosts.sync()}
 
 
-def measure_many(place: Path, contacts: int, changes: int, rounds: int) -> list[dict[str, float]]:
+def measure_many(at: Path, contacts: int, changes: int, rounds: int) -> list[dict[str, float]]:
     """Sessions with a few changes on each side among many contacts."""
     found = []
-    with Hosts(place, contacts) as hosts:
+    with two_hosts(at, contacts) as hosts:
         hosts.sync("--type", "slow")
         hosts.sync()
         for round_ in range(rounds):
@@ -109,17 +116,17 @@ def measure_many(place: Path, contacts: int, changes: int, rounds: int) -> list[
     return found
 
 
-def measure_stock(place: Path, contacts: int, programs: dict[str, str], shim: Path) -> dict[str, dict[str, float]]:
+def measure_stock(at: Path, contacts: int, programs: dict[str, str], shim: Path) -> dict[str, dict[str, float]]:
     """The same with SyncEvolution on both sides."""
-    fill(place / "client-contacts", contacts, "")
+    fill(at / "client-contacts", contacts, "")
     (port,) = free_ports(1)
-    server = StockServer(programs, place / "stock-server", port, "phone", PASSWORD)
-    server.add("sc-benchmark", "addressbook", place / "server-contacts", "text/vcard", "card")
-    client = Client(programs["syncevolution"], shim, place / "stock-client", server.url, "phone", PASSWORD, "sc-benchmark")
-    client.add("addressbook", place / "client-contacts", "text/vcard", "card")
+    server = StockServer(programs, at / "stock-server", port, "phone", PASSWORD)
+    server.add("sc-benchmark", "addressbook", at / "server-contacts", "text/vcard", "card")
+    client = Client(programs["syncevolution"], shim, at / "stock-client", server.url, "phone", PASSWORD, "sc-benchmark")
+    client.add("addressbook", at / "client-contacts", "text/vcard", "card")
     found = {}
-    server.start()
     try:
+        server.start()
         for case, mode in (("first", "slow"), ("nothing", None)):
             began = time.perf_counter()
             report = client.sync(mode=mode)
@@ -127,7 +134,7 @@ def measure_stock(place: Path, contacts: int, programs: dict[str, str], shim: Pa
             assert report.code == 0, report.text
     finally:
         server.stop()
-    assert sum(1 for _ in (place / "server-contacts").iterdir()) == contacts
+    assert sum(1 for _ in (at / "server-contacts").iterdir()) == contacts
     return found
 
 
@@ -151,11 +158,12 @@ def markdown(result: dict[str, Any]) -> str:
     if result["missing"]:
         lines += ["", f"SyncEvolution was not measured: {result['missing']}."]
     before, after = result["load"]
+    filesystem, note = result["place"]["filesystem"], result["place"]["note"]
     lines += [
         "",
         f"Medians of {result['rounds']} alternating rounds; {result['machine']['cpu']}, {result['machine']['cpus']} CPUs;",
-        f"load averages before {before}, after {after}.",
-        f"`python benchmarks/syncml.py --rounds {result['rounds']}`, {result['machine']['time']}",
+        f"files on {filesystem}{': ' + note if note else ''}; load averages before {before}, after {after}.",
+        f"`{result['command']}`, {result['machine']['time']}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -171,24 +179,28 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=RESULTS, help="a folder for the results (default: benchmarks/results)")
     options = parser.parse_args()
+    if min(options.contacts, options.changes, options.rounds) < 1:
+        parser.error("--contacts, --changes and --rounds are at least 1")
+    if options.many and options.many < 2 * options.changes:
+        parser.error("--many is 0, or at least twice --changes")
     end_in_order()
     found = {name: shutil.which(name) for name in (*SERVER_PROGRAMS, "cc")}
     missing = ", ".join(f"there is no {name}" for name, path in found.items() if path is None)
     programs = {name: path for name, path in found.items() if path is not None}
-    memory, before = Path("/dev/shm"), load()
+    before = load()
     result: dict[str, Any] = {
         "contacts": options.contacts, "many": options.many, "changes": options.changes, "rounds": options.rounds, "machine": facts(),
-        "missing": missing, "twsync": [], "syncevolution": [], "many_runs": [],
+        "command": " ".join(["python", *sys.argv]), "missing": missing, "twsync": [], "syncevolution": [], "many_runs": [],
     }  # fmt: skip
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        place = Path(folder)
-        shim = build_shim(programs["cc"], place) if not missing else place
+    with place(CONTACT * (4 * options.contacts * options.rounds + 2 * options.many)) as at:
+        result["place"] = {"filesystem": at.filesystem, "note": at.note}
+        shim = build_shim(programs["cc"], at.path) if not missing else at.path
         for number in range(options.rounds):
-            result["twsync"].append(measure_twsync(place / f"twsync-{number}", options.contacts))
+            result["twsync"].append(measure_twsync(at.path / f"twsync-{number}", options.contacts))
             if not missing:
-                result["syncevolution"].append(measure_stock(place / f"stock-{number}", options.contacts, programs, shim))
+                result["syncevolution"].append(measure_stock(at.path / f"stock-{number}", options.contacts, programs, shim))
         if options.many:
-            result["many_runs"] = measure_many(place / "many", options.many, options.changes, options.rounds)
+            result["many_runs"] = measure_many(at.path / "many", options.many, options.changes, options.rounds)
     result["load"] = [before, load()]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "syncml.json").write_text(json.dumps(result, indent=1) + "\n")

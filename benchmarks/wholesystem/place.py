@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")
-#: Copies of the largest file that exist at once: the original, source, both versions at each destination, and what rdiff makes.
-COPIES = 9
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,12 @@ def not_in_memory(needed: int) -> str:
 
 
 @contextmanager
-def place(largest: int) -> Iterator[Place]:
+def place(needed: int) -> Iterator[Place]:
     """A folder for one run, removed afterwards.
 
-    :param largest: bytes of the largest tree that goes into it.
+    :param needed: bytes of all that is in it at once.
     """
-    note = not_in_memory(COPIES * largest)
+    note = not_in_memory(needed)
     with tempfile.TemporaryDirectory(prefix="twsync-bench-", dir=None if note else MEMORY) as made:
         path = Path(made)
         yield Place(path, filesystem(path), note)

@@ -23,6 +23,8 @@ from wholesystem.twsync_tool import twsync_tool
 
 #: Bytes of a small file, on average, with room for the block it takes.
 SMALL_FILE = 8192
+#: Copies of a tree that exist at once: the original, the source, one at each tool's destination, and what rdiff makes.
+COPIES = 9
 #: ``record(case, tool, run)``
 Record = Callable[[str, str, Run], None]
 MAKERS = {"twsync": twsync_tool, "rsync": rsync_tool, "rsync-ssl": rsync_ssl_tool, "rdiff": rdiff_tool, "bare": bare_tool}
@@ -88,7 +90,7 @@ def measure(
             print(f"{case:10} {tool:9} {run.seconds:8.3f} s", file=sys.stderr, flush=True)
 
     with ExitStack() as stack:
-        at = stack.enter_context(place(max(sizes.mib * MIB, sizes.files * SMALL_FILE)))
+        at = stack.enter_context(place(COPIES * max(sizes.mib * MIB, sizes.files * SMALL_FILE)))
         made = [stack.enter_context(MAKERS[name](at.path / name)) for name in wanted_tools]
         tools = [tool for tool in made if not isinstance(tool, Missing)]
         for number in range(rounds):

@@ -175,3 +175,10 @@ class StockServer:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)
             self._process.wait(30)
+            # Its children end after it, and may still write to the folders that are removed next.
+            until = time.monotonic() + 5.0
+            with contextlib.suppress(ProcessLookupError):
+                while time.monotonic() < until:
+                    os.killpg(self._process.pid, 0)
+                    time.sleep(0.02)
+                os.killpg(self._process.pid, signal.SIGKILL)
