@@ -26,11 +26,6 @@ class Sizes:
     mib: int
     files: int
 
-    @property
-    def full(self) -> bool:
-        """Whether the targets hold for these sizes."""
-        return (self.mib, self.files) == (FULL_MIB, FULL_FILES)
-
 
 @dataclass(frozen=True)
 class Case:

@@ -71,4 +71,7 @@ def change_files(root: Path, files: int, changed: int, seed: int) -> None:
     choice = random.Random(seed)
     for number in choice.sample(range(files), min(files, changed)):
         path = root / f"folder-{number % FOLDERS:03}" / f"file-{number:06}"
-        path.write_bytes(choice.randbytes(choice.randint(SMALLEST_FILE, LARGEST_FILE)))
+        size = before = path.stat().st_size
+        while size == before:  # rsync takes what has the same size, and time in whole seconds, for the same
+            size = choice.randint(SMALLEST_FILE, LARGEST_FILE)
+        path.write_bytes(choice.randbytes(size))
