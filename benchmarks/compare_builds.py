@@ -78,7 +78,7 @@ def compare(builds: dict[str, Build], options: argparse.Namespace) -> dict[str, 
     def record(case: str, side: str, run: Run) -> None:
         runs[case][side].append(run.document())
 
-    before, starts = load(), min(STARTS, options.pairs)
+    before, starts, cores = load(), min(STARTS, options.pairs), {}
     with place(COPIES * max(sizes.mib * MIB, sizes.files * SMALL_FILE)) as at:
         for start in range(starts):
             with ExitStack() as stack:
@@ -86,13 +86,14 @@ def compare(builds: dict[str, Build], options: argparse.Namespace) -> dict[str, 
                     stack.enter_context(build_tool(side, builds[side], at.path / f"{side}-{start}", at.path / f"{side}-compiled"))
                     for side in SIDES
                 ]
+                cores = {side.name: side.core for side in sides}
                 for number in range(start, options.pairs, starts):
                     for series in SERIES.values():
                         if names & {case.name for case in series}:
                             one_round(series, names, sides, at, sizes, number // starts, record, apart=True)
             print(f"{start + 1} of {starts} parts", file=sys.stderr, flush=True)
     known = {side: builds[side].name for side in SIDES}
-    return {**known, "mib": options.mib, "files": options.files, "machine": facts(), "load": [before, load()], "runs": runs}
+    return {**known, "mib": options.mib, "files": options.files, "machine": facts(), "load": [before, load()], "cores": cores, "runs": runs}
 
 
 def main() -> int:
@@ -119,6 +120,7 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result["runs"], options.tolerance))
+    print(f"Cores: {', '.join(f'{side} {core}' for side, core in result['cores'].items())}.")
     print(f"Load averages before {result['load'][0]}, after {result['load'][1]}.")
     return 1 if any(slower(compared(runs, "cpu"), options.tolerance) for runs in result["runs"].values()) else 0
 

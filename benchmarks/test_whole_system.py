@@ -31,6 +31,7 @@ from wholesystem.summary import Ratio, outside, paired_ratio
 from wholesystem.tool import Missing
 from wholesystem.twsync_tool import twsync_tool
 
+from twsync.delta import BACKEND
 from twsync.transport.openssl import openssl
 
 
@@ -139,7 +140,9 @@ def test_two_builds_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.setattr(compare_builds.sys, "argv", ["compare_builds.py", *words])
     monkeypatch.setattr(compare_builds, "STARTS", 1)
     assert compare_builds.main() == 0
-    assert "too few pairs" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "too few pairs" in said
+    assert f"Cores: old {BACKEND}, new {BACKEND}." in said
     runs = json.loads(result.read_text())["runs"]
     assert {case: {side: len(each) for side, each in sides.items()} for case, sides in runs.items()} == {
         case: {"old": 1, "new": 1} for case in ("new", "unchanged")

@@ -20,9 +20,11 @@ class BuildTool:
     """Asks a worker for each step.
 
     :param name: ``old`` or ``new``.
+    :ivar core: ``native`` or ``pure``: a tree whose C core is not built works without it.
     """
 
     one_file = False
+    core = ""
 
     def __init__(self, name: str, build: Build, process: subprocess.Popen[str], errors: Path) -> None:
         self.name = name
@@ -73,7 +75,7 @@ def build_tool(name: str, build: Build, folder: Path, compiled: Path) -> Iterato
         )
         tool = BuildTool(name, build, process, errors)
         try:
-            tool.answer()
+            tool.core = tool.answer()["core"]
             yield tool
         finally:
             assert process.stdin is not None

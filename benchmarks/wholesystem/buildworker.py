@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from twsync.delta import BACKEND
 from wholesystem.ending import end_in_order
 from wholesystem.twsync_tool import twsync_tool
 
@@ -20,7 +21,7 @@ def main() -> int:
     """Do what is asked until nothing more comes."""
     end_in_order()
     with twsync_tool(Path(sys.argv[1])) as tool:
-        print(json.dumps({"ready": True}), flush=True)
+        print(json.dumps({"core": BACKEND}), flush=True)
         for line in sys.stdin:
             asked = json.loads(line)
             answer: object = None
