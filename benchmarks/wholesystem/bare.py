@@ -129,22 +129,36 @@ class Line:
         self._wire, self._watch = wire, watch
         self._straight = Straight(functions, connection, wire.fileno(), Unwatched(), *[_ignore] * 3)
 
-    def send(self, data: bytes | memoryview) -> None:
-        """All of it."""
-        self._work(lambda rest: self._straight.send([rest]), memoryview(data), lambda: select.select([], [self._wire], []))
+    def send(self, *pieces: bytes | memoryview) -> None:
+        """All of it, together."""
+        rest = [memoryview(piece) for piece in pieces]
+
+        def step() -> Result:
+            result, count = self._straight.send(rest)
+            while rest and count >= len(rest[0]):
+                count -= len(rest.pop(0))
+            if rest:
+                rest[0] = rest[0][count:]
+            return result
+
+        self._work(step, lambda: select.select([], [self._wire], []))
 
     def receive(self, into: memoryview) -> memoryview:
         """As many bytes."""
-        self._work(lambda rest: self._straight.receive([Room(rest)], MAX_BULK), into, lambda: select.select([self._wire], [], []))
+        rest = into
+
+        def step() -> Result:
+            nonlocal rest
+            result, count = self._straight.receive([Room(rest)], MAX_BULK)
+            rest = rest[count:]
+            return result
+
+        self._work(step, lambda: select.select([self._wire], [], []))
         return into
 
-    def _work(self, step: Callable[[memoryview], tuple[Result, int]], rest: memoryview, wait: Callable[[], object]) -> None:
+    def _work(self, step: Callable[[], Result], wait: Callable[[], object]) -> None:
         before = self._watch.turn("TLS, TCP")
-        while True:
-            result, count = step(rest)
-            rest = rest[count:]
-            if result is Result.DONE:
-                break
+        while (result := step()) is not Result.DONE:
             if result is Result.AGAIN:
                 wait()
             elif result is not Result.ENOUGH:
@@ -157,9 +171,7 @@ class Line:
 
     def send_portion(self, data: bytes | memoryview) -> None:
         """A portion, for `portions` at the other end."""
-        self.send(len(data).to_bytes(_HEAD, "big"))
-        if data:
-            self.send(data)
+        self.send(len(data).to_bytes(_HEAD, "big"), data)
 
     def portions(self) -> Iterator[memoryview]:
         """What the other end sends; each is good until the next is asked for."""
