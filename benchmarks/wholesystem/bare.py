@@ -8,6 +8,7 @@ takes a program with the same promises can beat only by doing one of these dutie
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import socket
@@ -51,10 +52,11 @@ class Stopwatch:
         return before
 
 
-class Source:
+class Source(io.RawIOBase):
     """A file that is read, and hashed if it is new."""
 
     def __init__(self, path: Path, watch: Stopwatch, hasher: Any = None) -> None:
+        super().__init__()
         self._file = path.open("rb", buffering=0)
         self._watch, self._hasher = watch, hasher
 
@@ -68,10 +70,6 @@ class Source:
         self._watch.turn(before)
         return count
 
-    def read(self, size: int = -1) -> bytes:
-        """Never asked for where `readinto` is."""
-        raise NotImplementedError
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go elsewhere."""
         return self._file.seek(offset, whence)
@@ -79,6 +77,11 @@ class Source:
     def tell(self) -> int:
         """Where it is."""
         return self._file.tell()
+
+    def close(self) -> None:
+        """Close."""
+        self._file.close()
+        super().close()
 
 
 class Destination:
@@ -223,15 +226,15 @@ def give(line: Line, new: Path, signature: bytes | None, watch: Stopwatch) -> No
     :raises RuntimeError: the other end made another one of it.
     """
     hasher = blake3()
-    source = Source(new, watch, hasher)
-    if signature is None:
-        buffer = memoryview(mmap(-1, PORTION))
-        while count := source.readinto(buffer):
-            line.send_portion(buffer[:count])
-    else:
-        watch.turn("search, patch")
-        for chunk in delta.delta(signature, source):
-            line.send_portion(chunk)
+    with Source(new, watch, hasher) as source:
+        if signature is None:
+            buffer = memoryview(mmap(-1, PORTION))
+            while count := source.readinto(buffer):
+                line.send_portion(buffer[:count])
+        else:
+            watch.turn("search, patch")
+            for chunk in delta.delta(signature, source):
+                line.send_portion(chunk)
     watch.turn("")
     line.send_portion(b"")
     if bytes(line.receive(memoryview(bytearray(32)))) != hasher.digest():
@@ -249,8 +252,9 @@ def take(line: Line, made: Path, size: int, old: Path | None, watch: Stopwatch) 
             destination.prove(portion)
             destination.write(portion)
     else:
-        watch.turn("search, patch")
-        delta.patch(Source(old, watch), line.portions(), destination, prove=destination.prove)
+        with Source(old, watch) as basis:
+            watch.turn("search, patch")
+            delta.patch(basis, line.portions(), destination, prove=destination.prove)
         watch.turn("")
     content, signature = destination.close()
     line.send(content)

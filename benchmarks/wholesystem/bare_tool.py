@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,34 +11,29 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 from twsync.demo.commands import LOOPBACK
 from twsync.transport.keys import create_device
 from twsync.transport.openssl import OpenSSL, openssl
 from twsync.transport.tls import data_client
 from wholesystem.bare import Line, Stopwatch, give
-from wholesystem.tool import Missing, Run
+from wholesystem.tool import IntoFolders, Missing, Run
 
 MISSING = Missing("bare", "a large file's duties alone are not measured, since twsync's C core is not in use")
 _HERE = Path(__file__).parent
 
 
-class BareTool:
+class BareTool(IntoFolders):
     """The one file of the source, sent by this process and received by another."""
 
     name = "bare"
     one_file = True
 
     def __init__(self, folder: Path, functions: OpenSSL) -> None:
-        self._folder, self._functions = folder, functions
+        super().__init__(folder)
+        self._functions = functions
         self._device = create_device(folder / "keys")
-        self._source = self._destination = folder
-
-    def begin(self, source: Path, number: int) -> Path:
-        """An empty folder."""
-        self._source, self._destination = source, self._folder / str(number)
-        self._destination.mkdir()
-        return self._destination
 
     def sync(self) -> Run:
         """Send the file, as a delta if there is an old one; what each duty took at both ends is in the details."""
@@ -52,7 +46,8 @@ class BareTool:
         words = [far.fileno(), self._folder / "keys", made, new.stat().st_size, signature, *([old] if old.exists() else [])]
         command = [sys.executable, str(_HERE / "bare_receiver.py"), *map(str, words)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_HERE.parent), *filter(None, sys.path)])}
-        connection = data_client(self._device, self._device.fingerprint).clientConnectionForTLS(None)  # type: ignore[arg-type]
+        nobody = cast(Any, None)  # no protocol is told of a failure: the handshake raises it
+        connection = data_client(self._device, self._device.fingerprint).clientConnectionForTLS(nobody)
         # Whatever happens, the connection ends before the receiver is waited for, which ends by that.
         with far, subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, pass_fds=[far.fileno()]) as receiver, near:
             far.close()
@@ -67,10 +62,6 @@ class BareTool:
         made.replace(old)
         duties = {duty: round(seconds + there[duty], 4) for duty, seconds in watch.seconds.items()}
         return Run(round(wall, 4), cpu=round(sum(duties.values()), 4), details=duties)
-
-    def end(self) -> None:
-        """Remove the destination."""
-        shutil.rmtree(self._destination)
 
 
 @contextmanager

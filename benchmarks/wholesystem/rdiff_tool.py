@@ -10,26 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wholesystem.tool import Missing, Run
+from wholesystem.tool import IntoFolders, Missing, Run
 
 MISSING = Missing("rdiff", "there is no rdiff here; on Debian and Ubuntu: apt install rdiff")
 
 
-class RdiffTool:
+class RdiffTool(IntoFolders):
     """The one file of the source, by way of a signature and a delta."""
 
     name = "rdiff"
     one_file = True
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._source = self._destination = folder
-
-    def begin(self, source: Path, number: int) -> Path:
-        """An empty folder."""
-        self._source, self._destination = source, self._folder / str(number)
-        self._destination.mkdir()
-        return self._destination
 
     def sync(self) -> Run:
         """The three steps; the time of each is in the details."""
@@ -55,10 +45,6 @@ class RdiffTool:
         for path in (signature, difference):
             path.unlink()
         return Run(round(sum(steps.values()), 4), size, round(cpu, 2), details=steps)
-
-    def end(self) -> None:
-        """Remove the destination."""
-        shutil.rmtree(self._destination)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from twsync.demo.commands import LOOPBACK, free_ports, undivided
 from wholesystem.processor import processor_seconds, wait_childless
 from wholesystem.sameness import OWN
-from wholesystem.tool import Missing, Run
+from wholesystem.tool import IntoFolders, Missing, Run
 
 MISSING = Missing("rsync", "there is no rsync here; on Debian and Ubuntu: apt install rsync")
 #: Seconds for the daemon to listen, and to end.
@@ -24,7 +24,7 @@ PATIENCE = 10.0
 _BYTES = re.compile(rb"^Total bytes (?:sent|received): (\d+)", re.MULTILINE)
 
 
-class RsyncTool:
+class RsyncTool(IntoFolders):
     """``rsync -a --no-whole-file`` to a daemon; a folder of its module for each round."""
 
     name = "rsync"
@@ -33,15 +33,9 @@ class RsyncTool:
     program = "rsync"
 
     def __init__(self, folder: Path, port: int, pids: Sequence[int], environment: Mapping[str, str] | None = None) -> None:
-        self._folder, self._port, self._pids = folder, port, pids
+        super().__init__(folder)
+        self._port, self._pids = port, pids
         self._environment = {**os.environ, "LC_ALL": "C", **(environment or {})}
-        self._source = self._destination = folder
-
-    def begin(self, source: Path, number: int) -> Path:
-        """An empty folder in the module."""
-        self._source, self._destination = source, self._folder / str(number)
-        self._destination.mkdir()
-        return self._destination
 
     def sync(self) -> Run:
         """Push once."""
@@ -59,10 +53,6 @@ class RsyncTool:
         """Processor seconds so far, of the daemons and of this program's children that have ended."""
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
         return sum(map(processor_seconds, self._pids)) + own.ru_utime + own.ru_stime
-
-    def end(self) -> None:
-        """Remove the destination."""
-        shutil.rmtree(self._destination)
 
 
 def settings(folder: Path, port: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +45,26 @@ class Tool(Protocol):
 
     def end(self) -> None:
         """Remove the destination."""
+
+
+class IntoFolders:
+    """A tool whose destinations are folders below one of its own, a new one for each round.
+
+    :param folder: the own one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = self._source = self._destination = folder
+
+    def begin(self, source: Path, number: int) -> Path:
+        """An empty folder."""
+        self._source, self._destination = source, self._folder / str(number)
+        self._destination.mkdir()
+        return self._destination
+
+    def end(self) -> None:
+        """Remove the destination."""
+        shutil.rmtree(self._destination)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def open_marker(root: int, path: bytes, known: bool) -> int:
     except NotADirectoryError as error:
         raise StoreError(f"{show(path)}/{show(OWN)} is not a folder: move it out of the way.", "root-marker-missing") from error
     except OSError as error:
-        raise unusable(error, os.path.join(path, OWN)) from error  # noqa: PTH118
+        raise unusable(error, b"%b/%b" % (path, OWN)) from error
     with disk_errors(path):
         os.mkdir(OWN, 0o700, dir_fd=root)
         return os.open(OWN, WALK, dir_fd=root)
