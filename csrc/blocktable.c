@@ -74,7 +74,7 @@ static twd_result fill(twd_table *t, const uint8_t *blocks, uint32_t total, size
         if (i < t->full) {
             uint32_t weak = twd_get32(blocks);
             work[i].key = twd_key(weak);
-            if (sieve) t->sieve[weak >> TWD_SIEVE_SHIFT] |= 1u << (weak & 31);
+            if (sieve) t->sieve[weak >> TWD_SIEVE_SHIFT] |= 1u << (weak & 31) | 1u << (weak >> 5 & 31);
             work[i].block = i;
         }
     }

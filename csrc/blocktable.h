@@ -1,10 +1,10 @@
 /* The blocks of one signature, ready to be found by weak sum.
  *
  * Stages, each cheaper than the next and asked more often: a sieve in the first-level cache, for kernels that can make use of it; a filter small
- * enough for the second-level cache; buckets of sorted keys; the strong sums. A key is the weak sum times an odd constant, a bijection of 32 bits, so that the top bits are well mixed; filter and
- * buckets go by them. The filter is a Bloom filter in words: a key chooses one word, and two bits in it, so that one load tells as much as
- * two look-ups in bitmaps, and vector units can gather many at once. The sieve is a bitmap, by 13 bits of the upper half of the weak sum and 5 of
- * the lower one: with 65,536 blocks it lets 22 of 100 windows through.
+ * enough for the second-level cache; buckets of sorted keys; the strong sums. A key is the weak sum times an odd constant, a bijection of 32
+ * bits, so that the top bits are well mixed; filter and buckets go by them. Filter and sieve are Bloom filters in words: one word is chosen,
+ * and two bits in it, so that one load tells as much as two look-ups in bitmaps. The filter goes by the key. The sieve goes by the weak
+ * sum itself: 13 bits of its upper half choose the word, 5 and 5 of its lower half the bits; with 65,536 blocks it lets 16 of 100 windows through.
  *
  * The weak sums may be a stranger's choice. In a table with open addressing he could choose them so that all fall in one cluster, and
  * make each look-up as long as the table. Here keys are in order within their bucket and are found by bisection: 21 steps at worst.

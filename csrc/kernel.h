@@ -36,12 +36,12 @@ void twd_sums_avx512(const uint8_t *data, size_t length, uint64_t seed, uint32_t
 /* A scan byte by byte: the portable kernel, and the ends that are shorter than a vector of the others. */
 size_t twd_scan_bytes(const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit);
 
-/* Finishes what vectors have begun: of the `count` windows whose halves are in s1 and s2, those with a bit in `maybe` passed the filter.
- * Returns the first that the table has, or `count`. */
-static inline size_t twd_first_hit(const twd_table *t, const uint16_t *s1, const uint16_t *s2, uint32_t maybe, size_t count) {
-    for (size_t k = 0; maybe; k++, maybe >>= 1)
-        if (maybe & 1 && twd_table_has(t, twd_key((uint32_t)s2[k] << 16 | s1[k]))) return k;
-    return count;
-}
+/* word[i] = table[index[i]], in fours: up to three indexes behind the last must be there, and be good. Little endian. Vector kernels look windows up
+ * by it, a stretch at a time, and not by gathers: on many CPUs a lane of a gather takes longer than a load and a store. It stands
+ * in a file without vector instructions, so that no compiler makes gathers of it. */
+void twd_look_up(const uint32_t *table, const uint32_t *index, size_t count, uint32_t *word);
+
+/* Windows that vector kernels look up together. Stretches begin short after each hit, and grow: a hit in a long one is looked for again. */
+enum { TWD_SHORT_STRETCH = 64, TWD_LONG_STRETCH = 512 };
 
 #endif

@@ -24,6 +24,18 @@ size_t twd_scan_bytes(const twd_table *t, const uint8_t *p, size_t most, twd_wea
     return i;
 }
 
+void twd_look_up(const uint32_t *table, const uint32_t *index, size_t count, uint32_t *word) {
+    for (size_t i = 0; i < count; i += 4) {
+        uint64_t two, more; /* indexes of two words in one load */
+        memcpy(&two, index + i, 8);
+        memcpy(&more, index + i + 2, 8);
+        word[i] = table[(uint32_t)two];
+        word[i + 1] = table[two >> 32];
+        word[i + 2] = table[(uint32_t)more];
+        word[i + 3] = table[more >> 32];
+    }
+}
+
 static int always(void) { return 1; }
 
 const twd_kernel twd_portable = {"portable", always, twd_scan_bytes, NULL};

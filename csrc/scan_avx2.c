@@ -2,7 +2,10 @@
  *
  * The sums of successive windows are prefix sums. With d = entering - leaving byte, s1 is the prefix sum of d; s2 is the prefix sum of
  * s1 - length * leaving byte. All is modulo 2**16, so 16-bit lanes do. The sums before a vector are added after its own, so that from one
- * vector to the next there hang only two additions and two broadcasts. */
+ * vector to the next there hang only two additions and two broadcasts.
+ *
+ * The sums of a stretch are written down, out of order, then their words of the filter are looked up, then both are compared. If the table has
+ * one of them, the stretch is gone through again in shorter ones, the shortest byte by byte. */
 #include "kernel.h"
 
 #if TWD_X86
@@ -24,45 +27,59 @@ static inline AVX2 __m256i last_lane(__m256i x) {
     return _mm256_shuffle_epi8(_mm256_permute4x64_epi64(x, 0xFF), _mm256_set1_epi16(0x0F0E));
 }
 
-/* Which of eight windows pass the filter. */
-static inline AVX2 uint32_t filtered(const twd_table *t, __m256i weak) {
+/* Writes down eight keys and where the filter has their words. */
+static inline AVX2 void note(const twd_table *t, __m256i weak, uint32_t *key, uint32_t *index) {
+    __m256i keys = _mm256_mullo_epi32(weak, _mm256_set1_epi32((int)TWD_KEY_FACTOR));
+    _mm256_storeu_si256((void *)key, keys);
+    _mm256_storeu_si256((void *)index, _mm256_srl_epi32(keys, _mm_cvtsi32_si128(t->filter_shift)));
+}
+
+/* Whether the table has one of the keys, whose words of the filter are given; `count` is a multiple of eight. */
+static inline AVX2 int any_known(const twd_table *t, const uint32_t *key, const uint32_t *word, size_t count) {
     const __m256i one = _mm256_set1_epi32(1), mask = _mm256_set1_epi32(31);
-    __m256i key = _mm256_mullo_epi32(weak, _mm256_set1_epi32((int)TWD_KEY_FACTOR));
-    __m256i word = _mm256_i32gather_epi32((const void *)t->filter, _mm256_srl_epi32(key, _mm_cvtsi32_si128(t->filter_shift)), 4);
-    __m256i first = _mm256_sllv_epi32(one, _mm256_and_si256(key, mask));
-    __m256i second = _mm256_sllv_epi32(one, _mm256_and_si256(_mm256_srli_epi32(key, 5), mask));
-    __m256i bits = _mm256_or_si256(first, second);
-    return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(word, bits), bits)));
+    for (size_t i = 0; i < count; i += 8) {
+        __m256i keys = _mm256_loadu_si256((const void *)(key + i)), words = _mm256_loadu_si256((const void *)(word + i));
+        __m256i first = _mm256_sllv_epi32(one, _mm256_and_si256(keys, mask));
+        __m256i second = _mm256_sllv_epi32(one, _mm256_and_si256(_mm256_srli_epi32(keys, 5), mask));
+        __m256i bits = _mm256_or_si256(first, second);
+        uint32_t maybe = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(words, bits), bits)));
+        for (; maybe; maybe &= maybe - 1)
+            if (twd_table_has(t, key[i + (size_t)__builtin_ctz(maybe)])) return 1;
+    }
+    return 0;
 }
 
 static AVX2 size_t scan(const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit) {
     const uint8_t *in = p + t->block_length;
     const __m256i length = _mm256_set1_epi16((short)(uint16_t)t->block_length);
-    __m256i s1 = _mm256_set1_epi16((short)(uint16_t)weak->s1), s2 = _mm256_set1_epi16((short)(uint16_t)weak->s2);
-    size_t i = 0;
-    for (; i + 16 <= most; i += 16) {
-        __m256i left = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(p + i)));
-        __m256i entered = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(in + i)));
-        s1 = _mm256_add_epi16(s1, prefix_sums(_mm256_sub_epi16(entered, left)));
-        s2 = _mm256_add_epi16(s2, prefix_sums(_mm256_sub_epi16(s1, _mm256_mullo_epi16(left, length))));
-        uint32_t low = filtered(t, _mm256_unpacklo_epi16(s1, s2)), high = filtered(t, _mm256_unpackhi_epi16(s1, s2));
-        if (low | high) {
-            uint16_t a[16], b[16];
-            _mm256_storeu_si256((void *)a, s1);
-            _mm256_storeu_si256((void *)b, s2);
-            /* the unpacked windows stand in fours: low four, high four, of each half */
-            uint32_t maybe = (low & 15) | (high & 15) << 4 | (low & 0xF0) << 4 | (high & 0xF0) << 8;
-            size_t k = twd_first_hit(t, a, b, maybe, 16);
-            if (k < 16) {
-                *weak = (twd_weak){a[k], b[k]};
-                *hit = 1;
-                return i + k + 1;
-            }
+    uint32_t key[TWD_LONG_STRETCH], index[TWD_LONG_STRETCH], word[TWD_LONG_STRETCH];
+    twd_weak w = *weak;
+    size_t i = 0, stretch = TWD_SHORT_STRETCH;
+    while (i + stretch <= most) {
+        __m256i s1 = _mm256_set1_epi16((short)(uint16_t)w.s1), s2 = _mm256_set1_epi16((short)(uint16_t)w.s2);
+        for (size_t k = 0; k < stretch; k += 16) {
+            __m256i left = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(p + i + k)));
+            __m256i entered = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(in + i + k)));
+            s1 = _mm256_add_epi16(s1, prefix_sums(_mm256_sub_epi16(entered, left)));
+            s2 = _mm256_add_epi16(s2, prefix_sums(_mm256_sub_epi16(s1, _mm256_mullo_epi16(left, length))));
+            note(t, _mm256_unpacklo_epi16(s1, s2), key + k, index + k);
+            note(t, _mm256_unpackhi_epi16(s1, s2), key + k + 8, index + k + 8);
+            s1 = last_lane(s1);
+            s2 = last_lane(s2);
         }
-        s1 = last_lane(s1);
-        s2 = last_lane(s2);
+        twd_look_up(t->filter, index, stretch, word);
+        if (!any_known(t, key, word, stretch)) {
+            w = (twd_weak){(uint16_t)_mm256_cvtsi256_si32(s1), (uint16_t)_mm256_cvtsi256_si32(s2)};
+            i += stretch;
+            if (stretch < TWD_LONG_STRETCH) stretch *= 2;
+        } else if (stretch > TWD_SHORT_STRETCH) {
+            stretch = TWD_SHORT_STRETCH;
+        } else {
+            most = i + stretch; /* it has one of these */
+            break;
+        }
     }
-    *weak = (twd_weak){(uint32_t)_mm256_cvtsi256_si32(s1), (uint32_t)_mm256_cvtsi256_si32(s2)};
+    *weak = w;
     return i + twd_scan_bytes(t, p + i, most - i, weak, hit);
 }
 

@@ -44,6 +44,19 @@ static void every_place_is_found(const twd_kernel *kernel) {
     bytes_free(&data);
 }
 
+/* Stretches of every length, with a hit at any place of them, and another one behind it. */
+static void hits_in_every_stretch(const twd_kernel *kernel) {
+    enum { LENGTH = 30, MOST = 3 * TWD_LONG_STRETCH + 2 * TWD_SHORT_STRETCH };
+    bytes data = bytes_random(LENGTH + MOST + 1, 256);
+    for (size_t place = 1; place <= MOST; place++) {
+        size_t places[] = {place, place + random_below(MOST + 1 - place)};
+        twd_table *table = table_of(data, LENGTH, places, 2);
+        scan_all(kernel, table, data, MOST - random_below(2 * TWD_SHORT_STRETCH));
+        twd_table_free(table);
+    }
+    bytes_free(&data);
+}
+
 static void any_length_and_any_bytes(const twd_kernel *kernel) {
     static const uint32_t lengths[] = {1, 2, 15, 16, 31, 32, 33, 255, 700, 32767, 32768, 65535, 65536, 65537, 100000};
     static const unsigned alphabets[] = {1, 2, 256};
@@ -79,8 +92,10 @@ static void sieves(const twd_kernel *kernel) {
     size_t *places = malloc(BLOCKS * sizeof *places);
     CHECK(places);
     static const size_t rare[] = {1, 30, 100, 4000, BLOCKS};
+    memset(data.data + MOST + BLOCKS / 2, 0, LENGTH); /* a weak sum of 0, as what stands behind the last in a vector may have */
     for (size_t r = 0; r < sizeof rare / sizeof *rare; r++) {
         for (size_t i = 0; i < BLOCKS; i++) places[i] = i < rare[r] ? random_below(MOST) : MOST + 1 + random_below(BLOCKS);
+        if (rare[r] < BLOCKS) places[BLOCKS - 1] = MOST + BLOCKS / 2;
         twd_table *table = table_of(data, LENGTH, places, BLOCKS);
         CHECK(table->sieve);
         scan_all(kernel, table, data, MOST);
@@ -122,6 +137,7 @@ void test_kernels(void) {
         if (!kernel) continue;
         CHECK(!strcmp(twd_kernel_name(kernel), KERNELS[k]));
         every_place_is_found(kernel);
+        hits_in_every_stretch(kernel);
         any_length_and_any_bytes(kernel);
         a_filter_that_lets_all_through(kernel);
         sieves(kernel);
