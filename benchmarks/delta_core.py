@@ -72,7 +72,7 @@ def pure_speed(signature: bytes, rounds: int) -> dict[str, Any]:
 def compare(mib: int, rounds: int) -> dict[str, Any]:
     """Run rdiff and the command in turn on an old file of `mib` MiB; the raw runs, their medians and the ratios of these."""
     before = load()
-    with place(5 * mib * MIB) as made:
+    with place(8 * mib * MIB) as made:
         at = made.path
         choice = random.Random(5)
         old = b"".join(choice.randbytes(MIB) for _ in range(mib))
@@ -105,6 +105,7 @@ def compare(mib: int, rounds: int) -> dict[str, Any]:
             runs: dict[str, list[dict[str, float]]] = {tool: [] for tool in tools}
             for number in range(rounds):
                 for tool in sorted(tools, reverse=bool(number % 2)):
+                    made.ready(mib * MIB)
                     runs[tool].append(measured(commands[tool], at / "out", environment))
             median = {tool: {kind: statistics.median(run[kind] for run in runs[tool]) for kind in ("wall", "cpu")} for tool in tools}
             ratio = (

@@ -23,7 +23,7 @@ from wholesystem.buildtool import build_tool
 from wholesystem.cases import CASES, Sizes
 from wholesystem.inputs import MIB, change_files, edited_file, random_file, small_files
 from wholesystem.names import names_of
-from wholesystem.place import place
+from wholesystem.place import Place, place
 from wholesystem.report import markdown
 from wholesystem.rounds import measure
 from wholesystem.sameness import require_same
@@ -166,6 +166,15 @@ def test_changed_files_have_other_sizes(tmp_path: Path) -> None:
 
 def test_name_given_twice_counts_once() -> None:
     assert names_of(CASES)("new, edits,new") == ("new", "edits")
+
+
+def test_memory_at_hand_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(Path, "unlink", lambda path: (written.append(path.stat().st_size), os.unlink(path)))  # noqa: PTH108 - the real one
+    Place(tmp_path, "tmpfs", "").ready(4 * MIB)
+    Place(tmp_path, "ext4", "not in memory").ready(4 * MIB)
+    assert written == [10 * MIB]
+    assert not list(tmp_path.iterdir())
 
 
 def test_place_outside_memory_is_said() -> None:

@@ -23,8 +23,9 @@ from wholesystem.twsync_tool import twsync_tool
 
 #: Bytes of a small file, on average, with room for the block it takes.
 SMALL_FILE = 8192
-#: Copies of a tree that exist at once: the original, the source, one at each tool's destination, and what rdiff makes.
-COPIES = 9
+#: Copies of a tree that exist at once: the original, the source, one at each tool's destination, what rdiff makes, and what is written
+#: to have memory at hand.
+COPIES = 12
 #: ``record(case, tool, run)``
 Record = Callable[[str, str, Run], None]
 MAKERS = {"twsync": twsync_tool, "rsync": rsync_tool, "rsync-ssl": rsync_ssl_tool, "rdiff": rdiff_tool, "bare": bare_tool}
@@ -56,6 +57,7 @@ def one_round(
         for source in set(sources.values()):
             case.prepare(source, at.path / "original", sizes)
         for tool in order:
+            at.ready(sizes.files * SMALL_FILE if series is SMALL else sizes.mib * MIB)
             run = tool.sync()
             require_same(sources[tool.name], destinations[tool.name], tool.name)
             if case.name in only:
