@@ -41,7 +41,15 @@ size_t twd_scan_bytes(const twd_table *t, const uint8_t *p, size_t most, twd_wea
  * in a file without vector instructions, so that no compiler makes gathers of it. */
 void twd_look_up(const uint32_t *table, const uint32_t *index, size_t count, uint32_t *word);
 
-/* Windows that vector kernels look up together. Stretches begin short after each hit, and grow: a hit in a long one is looked for again. */
+/* Looks at the `count` windows behind the one at p, whose sum is *weak: whether the table has one of them. If not, *weak becomes the sum of the
+ * last. */
+typedef int twd_stretch(const twd_table *t, const uint8_t *p, size_t count, twd_weak *weak);
+
+/* What a stretch can be: TWD_SHORT_STRETCH times a power of two. */
 enum { TWD_SHORT_STRETCH = 64, TWD_LONG_STRETCH = 512 };
+
+/* A scan by stretches. They begin short and grow; where the table has a window of one, it is gone through again in shorter ones, and the
+ * shortest byte by byte. */
+size_t twd_scan_stretches(twd_stretch *has_one, const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit);
 
 #endif

@@ -36,6 +36,22 @@ void twd_look_up(const uint32_t *table, const uint32_t *index, size_t count, uin
     }
 }
 
+size_t twd_scan_stretches(twd_stretch *has_one, const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit) {
+    size_t i = 0, stretch = TWD_SHORT_STRETCH;
+    while (i + stretch <= most) {
+        if (!has_one(t, p + i, stretch, weak)) {
+            i += stretch;
+            if (stretch < TWD_LONG_STRETCH) stretch *= 2;
+        } else if (stretch > TWD_SHORT_STRETCH) {
+            stretch = TWD_SHORT_STRETCH;
+        } else {
+            most = i + stretch;
+            break;
+        }
+    }
+    return i + twd_scan_bytes(t, p + i, most - i, weak, hit);
+}
+
 static int always(void) { return 1; }
 
 const twd_kernel twd_portable = {"portable", always, twd_scan_bytes, NULL};

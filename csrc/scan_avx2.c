@@ -4,8 +4,7 @@
  * s1 - length * leaving byte. All is modulo 2**16, so 16-bit lanes do. The sums before a vector are added after its own, so that from one
  * vector to the next there hang only two additions and two broadcasts.
  *
- * The sums of a stretch are written down, out of order, then their words of the filter are looked up, then both are compared. If the table has
- * one of them, the stretch is gone through again in shorter ones, the shortest byte by byte. */
+ * The sums of a stretch are written down, out of order, then their words of the filter are looked up, then both are compared. */
 #include "kernel.h"
 
 #if TWD_X86
@@ -49,38 +48,31 @@ static inline AVX2 int any_known(const twd_table *t, const uint32_t *key, const 
     return 0;
 }
 
-static AVX2 size_t scan(const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit) {
+static AVX2 int has_one(const twd_table *t, const uint8_t *p, size_t count, twd_weak *weak) {
     const uint8_t *in = p + t->block_length;
     const __m256i length = _mm256_set1_epi16((short)(uint16_t)t->block_length);
+    __m256i s1 = _mm256_set1_epi16((short)(uint16_t)weak->s1), s2 = _mm256_set1_epi16((short)(uint16_t)weak->s2);
     uint32_t key[TWD_LONG_STRETCH], index[TWD_LONG_STRETCH], word[TWD_LONG_STRETCH];
-    twd_weak w = *weak;
-    size_t i = 0, stretch = TWD_SHORT_STRETCH;
-    while (i + stretch <= most) {
-        __m256i s1 = _mm256_set1_epi16((short)(uint16_t)w.s1), s2 = _mm256_set1_epi16((short)(uint16_t)w.s2);
-        for (size_t k = 0; k < stretch; k += 16) {
-            __m256i left = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(p + i + k)));
-            __m256i entered = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(in + i + k)));
-            s1 = _mm256_add_epi16(s1, prefix_sums(_mm256_sub_epi16(entered, left)));
-            s2 = _mm256_add_epi16(s2, prefix_sums(_mm256_sub_epi16(s1, _mm256_mullo_epi16(left, length))));
-            note(t, _mm256_unpacklo_epi16(s1, s2), key + k, index + k);
-            note(t, _mm256_unpackhi_epi16(s1, s2), key + k + 8, index + k + 8);
-            s1 = last_lane(s1);
-            s2 = last_lane(s2);
-        }
-        twd_look_up(t->filter, index, stretch, word);
-        if (!any_known(t, key, word, stretch)) {
-            w = (twd_weak){(uint16_t)_mm256_cvtsi256_si32(s1), (uint16_t)_mm256_cvtsi256_si32(s2)};
-            i += stretch;
-            if (stretch < TWD_LONG_STRETCH) stretch *= 2;
-        } else if (stretch > TWD_SHORT_STRETCH) {
-            stretch = TWD_SHORT_STRETCH;
-        } else {
-            most = i + stretch; /* it has one of these */
-            break;
-        }
-    }
-    *weak = w;
-    return i + twd_scan_bytes(t, p + i, most - i, weak, hit);
+    size_t i = 0;
+    do {
+        __m256i left = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(p + i)));
+        __m256i entered = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(in + i)));
+        s1 = _mm256_add_epi16(s1, prefix_sums(_mm256_sub_epi16(entered, left)));
+        s2 = _mm256_add_epi16(s2, prefix_sums(_mm256_sub_epi16(s1, _mm256_mullo_epi16(left, length))));
+        note(t, _mm256_unpacklo_epi16(s1, s2), key + i, index + i);
+        note(t, _mm256_unpackhi_epi16(s1, s2), key + i + 8, index + i + 8);
+        s1 = last_lane(s1);
+        s2 = last_lane(s2);
+        i += 16;
+    } while (i < count);
+    twd_look_up(t->filter, index, count, word);
+    if (any_known(t, key, word, count)) return 1;
+    *weak = (twd_weak){(uint16_t)_mm256_cvtsi256_si32(s1), (uint16_t)_mm256_cvtsi256_si32(s2)};
+    return 0;
+}
+
+static size_t scan(const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit) {
+    return twd_scan_stretches(has_one, t, p, most, weak, hit);
 }
 
 static int runs_here(void) { return __builtin_cpu_supports("avx2"); }

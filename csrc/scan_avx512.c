@@ -62,43 +62,35 @@ static inline AVX512 int any_known(const twd_table *t, const uint32_t *weak, con
     return 0;
 }
 
-static AVX512 size_t scan(const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit) {
+static AVX512 int has_one(const twd_table *t, const uint8_t *p, size_t count, twd_weak *weak) {
     const uint8_t *in = p + t->block_length;
     const __m512i length = _mm512_set1_epi16((short)(uint16_t)t->block_length), last = _mm512_set1_epi16(31);
+    __m512i s1 = _mm512_set1_epi16((short)(uint16_t)weak->s1), s2 = _mm512_set1_epi16((short)(uint16_t)weak->s2);
     uint32_t sums[TWD_LONG_STRETCH], index[TWD_LONG_STRETCH], word[TWD_LONG_STRETCH];
-    twd_weak w = *weak;
-    size_t i = 0, stretch = TWD_SHORT_STRETCH;
-    while (i + stretch <= most) {
-        __m512i s1 = _mm512_set1_epi16((short)(uint16_t)w.s1), s2 = _mm512_set1_epi16((short)(uint16_t)w.s2);
-        for (size_t k = 0; k < stretch; k += 32) {
-            __m512i left = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)(p + i + k)));
-            __m512i entered = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)(in + i + k)));
-            s1 = _mm512_add_epi16(s1, prefix_sums(_mm512_sub_epi16(entered, left)));
-            s2 = _mm512_add_epi16(s2, prefix_sums(_mm512_sub_epi16(s1, _mm512_mullo_epi16(left, length))));
-            note(t, _mm512_unpacklo_epi16(s1, s2), sums + k, index + k);
-            note(t, _mm512_unpackhi_epi16(s1, s2), sums + k + 16, index + k + 16);
-            s1 = _mm512_permutexvar_epi16(last, s1);
-            s2 = _mm512_permutexvar_epi16(last, s2);
-        }
-        size_t count = stretch;
-        if (t->sieve) {
-            twd_look_up(t->sieve, index, count, word);
-            count = sieved(t, sums, index, word, count);
-        }
-        twd_look_up(t->filter, index, count, word);
-        if (!any_known(t, sums, word, count)) {
-            w = (twd_weak){(uint16_t)_mm512_cvtsi512_si32(s1), (uint16_t)_mm512_cvtsi512_si32(s2)};
-            i += stretch;
-            if (stretch < TWD_LONG_STRETCH) stretch *= 2;
-        } else if (stretch > TWD_SHORT_STRETCH) {
-            stretch = TWD_SHORT_STRETCH;
-        } else {
-            most = i + stretch; /* it has one of these */
-            break;
-        }
+    size_t i = 0;
+    do {
+        __m512i left = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)(p + i)));
+        __m512i entered = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)(in + i)));
+        s1 = _mm512_add_epi16(s1, prefix_sums(_mm512_sub_epi16(entered, left)));
+        s2 = _mm512_add_epi16(s2, prefix_sums(_mm512_sub_epi16(s1, _mm512_mullo_epi16(left, length))));
+        note(t, _mm512_unpacklo_epi16(s1, s2), sums + i, index + i);
+        note(t, _mm512_unpackhi_epi16(s1, s2), sums + i + 16, index + i + 16);
+        s1 = _mm512_permutexvar_epi16(last, s1);
+        s2 = _mm512_permutexvar_epi16(last, s2);
+        i += 32;
+    } while (i < count);
+    if (t->sieve) {
+        twd_look_up(t->sieve, index, count, word);
+        count = sieved(t, sums, index, word, count);
     }
-    *weak = w;
-    return i + twd_scan_bytes(t, p + i, most - i, weak, hit);
+    twd_look_up(t->filter, index, count, word);
+    if (any_known(t, sums, word, count)) return 1;
+    *weak = (twd_weak){(uint16_t)_mm512_cvtsi512_si32(s1), (uint16_t)_mm512_cvtsi512_si32(s2)};
+    return 0;
+}
+
+static size_t scan(const twd_table *t, const uint8_t *p, size_t most, twd_weak *weak, int *hit) {
+    return twd_scan_stretches(has_one, t, p, most, weak, hit);
 }
 
 static int runs_here(void) {
